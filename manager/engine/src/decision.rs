@@ -1,0 +1,65 @@
+//! What a decision changes.
+
+use conductor_model::{AgentId, TaskId, TaskRecord, WorkflowRecord};
+use serde_json::Value;
+
+/// What changed and what is to be done about it.
+#[derive(Clone, Debug, Default)]
+pub struct Decision {
+    /// The workflow as it stands now. Always present: its revision grew. The revision before is one less.
+    pub workflow: Option<WorkflowRecord>,
+    /// Every task that changed, once, as it stands now.
+    pub tasks: Vec<TaskChange>,
+    /// What to do once the change is stored.
+    pub effects: Vec<Effect>,
+    /// What to tell those who listen.
+    pub feed: Vec<Feed>,
+}
+
+/// One changed task.
+#[derive(Clone, Debug)]
+pub struct TaskChange {
+    /// The task as it stands now.
+    pub record: TaskRecord,
+    /// Whether it is new.
+    pub inserted: bool,
+}
+
+/// What the manager does once the decision is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Send the task to the agent that it is assigned to.
+    Dispatch {
+        /// The task.
+        task: TaskId,
+    },
+    /// Tell the agent to end the task.
+    Cancel {
+        /// The task.
+        task: TaskId,
+        /// Which dispatch.
+        dispatch: u32,
+        /// Who has it.
+        agent: AgentId,
+        /// Why, for people.
+        reason: String,
+    },
+    /// A timeout with policy ALERT_ONLY passed.
+    Alert {
+        /// The task, or none for the workflow.
+        task: Option<TaskId>,
+        /// What happened.
+        message: String,
+    },
+}
+
+/// One thing to tell those who listen; the caller adds number, tenant, time and ids.
+#[derive(Clone, Debug)]
+pub struct Feed {
+    /// As in `task.completed`.
+    pub kind: &'static str,
+    /// The task it is about.
+    pub task: Option<TaskId>,
+    /// Details.
+    pub data: Value,
+}

@@ -1,0 +1,222 @@
+//! What can happen to a workflow, and what the engine is told about the world while it decides.
+
+use std::collections::BTreeMap;
+
+use conductor_model::ids::IdSource;
+use conductor_model::{AgentId, Outcome, TaskId, TaskStatus, TenantName, Timestamp, WorkflowId, WorkflowStatus};
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+/// What the engine may know of the world while it decides.
+pub struct Context<'a> {
+    /// Now.
+    pub now: Timestamp,
+    /// Where new task ids come from.
+    pub ids: &'a mut dyn IdSource,
+    /// A number from 0.0 up to 1.0, for retry jitter.
+    pub jitter: f64,
+}
+
+impl std::fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").field("now", &self.now).field("jitter", &self.jitter).finish_non_exhaustive()
+    }
+}
+
+/// A request to start a workflow. The snapshot that it runs by is chosen by the caller.
+#[derive(Clone, Debug)]
+pub struct StartRequest {
+    /// The new run's id.
+    pub id: WorkflowId,
+    /// Owner.
+    pub tenant: TenantName,
+    /// Input as given; the definition's template fills what is absent.
+    pub input: Map<String, Value>,
+    /// The starter's own id for it.
+    pub correlation_id: Option<String>,
+    /// The idempotency key, already checked by the caller.
+    pub idempotency_key: Option<String>,
+    /// 0 to 99.
+    pub priority: u8,
+    /// Task type → domain.
+    pub task_to_domain: BTreeMap<String, String>,
+    /// Who starts it.
+    pub created_by: Option<String>,
+}
+
+/// What can happen to a run.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A worker polled the task: SCHEDULED → IN_PROGRESS. Only tasks without an agent part, and only when visible.
+    Polled {
+        /// The task.
+        task: TaskId,
+        /// Who has it now.
+        worker: String,
+    },
+    /// A worker reported on the task (POST /tasks).
+    Updated(WorkerUpdate),
+    /// Placement gave the task to an agent. The task stays SCHEDULED until the agent has started it.
+    Assigned {
+        /// The task.
+        task: TaskId,
+        /// To whom.
+        agent: AgentId,
+        /// That agent's incarnation.
+        incarnation: String,
+        /// Runners-up.
+        alternates: Vec<AgentId>,
+    },
+    /// The agent started the process: SCHEDULED → IN_PROGRESS.
+    Started {
+        /// The task.
+        task: TaskId,
+        /// Which dispatch it was; another than the current one is ignored.
+        dispatch: u32,
+        /// When, by the agent's clock corrected to the manager's.
+        at: Timestamp,
+    },
+    /// The agent says the task ended.
+    Finished {
+        /// The task.
+        task: TaskId,
+        /// Which dispatch it was; another than the current one is ignored.
+        dispatch: u32,
+        /// How it ended.
+        outcome: AgentOutcome,
+    },
+    /// The agent is alive and still has the task: counts as a word from its worker (response timeout).
+    Renewed {
+        /// The task.
+        task: TaskId,
+        /// Which dispatch it was.
+        dispatch: u32,
+    },
+    /// Nobody knows how far the task came: its agent went away or lost its journal. An idempotent task, or one that had
+    /// not been started by an agent that surely never received it, goes back to placement; another follows the retry
+    /// rules with outcome `lost`.
+    Lost {
+        /// The task.
+        task: TaskId,
+        /// Which dispatch it was.
+        dispatch: u32,
+        /// Why, for people.
+        reason: String,
+        /// Whether it is certain that the task was never begun: then it may be sent again in any case.
+        never_begun: bool,
+    },
+    /// The plugin or its version does not exist, or the task cannot ever be sent: ends it as refused, terminally.
+    Unplaceable {
+        /// The task.
+        task: TaskId,
+        /// Why, for people.
+        reason: String,
+    },
+    /// The moment `TaskRecord::timer_at` has come.
+    TaskTimer {
+        /// The task.
+        task: TaskId,
+    },
+    /// The moment `WorkflowRecord::timer_at` has come.
+    WorkflowTimer,
+    /// Schedule nothing new.
+    Pause,
+    /// Go on.
+    Resume,
+    /// End the workflow by request.
+    Terminate {
+        /// Why, for people.
+        reason: Option<String>,
+    },
+}
+
+/// What a worker reports (Conductor API: TaskResult).
+#[derive(Clone, Debug)]
+pub struct WorkerUpdate {
+    /// The task.
+    pub task: TaskId,
+    /// How it stands.
+    pub status: WorkerStatus,
+    /// Its output.
+    pub output: Map<String, Value>,
+    /// Merge `output` over the stored output (by-reference endpoints) instead of replacing it.
+    pub merge_output: bool,
+    /// Why it failed.
+    pub reason: Option<String>,
+    /// Who reports.
+    pub worker_id: Option<String>,
+    /// IN_PROGRESS: leave it alone for so many seconds.
+    pub callback_after_seconds: i64,
+    /// Only renews the lease; nothing else of the update is applied.
+    pub extend_lease: bool,
+}
+
+/// The statuses that a worker may report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkerStatus {
+    /// Not done yet: back to the queue after the callback time.
+    InProgress,
+    /// Done.
+    Completed,
+    /// Failed; may be tried again.
+    Failed,
+    /// Failed for good.
+    FailedWithTerminalError,
+}
+
+/// How a task ended on an agent.
+#[derive(Clone, Debug)]
+pub struct AgentOutcome {
+    /// How.
+    pub outcome: Outcome,
+    /// What the plugin reported.
+    pub output: Map<String, Value>,
+    /// Why it failed.
+    pub reason: Option<String>,
+    /// When the process was started, where one was.
+    pub started_at: Option<Timestamp>,
+}
+
+/// Why an event was not applied. The run is as it was.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// No such task in the run.
+    #[error("task {task} is not part of this workflow")]
+    UnknownTask {
+        /// Which.
+        task: TaskId,
+    },
+    /// The task is over; a late report is dropped.
+    #[error("task {task} is already {status}")]
+    TaskOver {
+        /// Which.
+        task: TaskId,
+        /// Its status.
+        status: TaskStatus,
+    },
+    /// The event is not possible in the task's status.
+    #[error("task {task} is {status}, which does not allow this")]
+    TaskStatus {
+        /// Which.
+        task: TaskId,
+        /// Its status.
+        status: TaskStatus,
+    },
+    /// An agent spoke of an earlier dispatch.
+    #[error("task {task} was given out again since")]
+    StaleDispatch {
+        /// Which.
+        task: TaskId,
+    },
+    /// The workflow's status does not allow the event.
+    #[error("workflow {workflow} is {status}, which does not allow this")]
+    WorkflowStatus {
+        /// Which.
+        workflow: WorkflowId,
+        /// Its status.
+        status: WorkflowStatus,
+    },
+    /// A timer fired early or for nothing; nothing to do.
+    #[error("nothing is due")]
+    NothingDue,
+}

@@ -1,0 +1,33 @@
+//! The words of Conductor as types: ids, names, definitions, states and records.
+//!
+//! Everything that crosses a crate boundary is named here once. No IO, no clock, no randomness: times and ids are
+//! values that somebody hands in.
+
+pub mod agent;
+pub mod definition;
+pub mod ids;
+pub mod limits;
+pub mod names;
+pub mod node_instance;
+pub mod plugin;
+pub mod record;
+pub mod selector;
+pub mod size;
+pub mod snapshot;
+pub mod status;
+pub mod time;
+
+pub use agent::{AgentRecord, AgentState};
+pub use definition::{
+    AgentKey, ResourceLimits, RetryLogic, TaskDef, TaskTimeoutPolicy, Violation, WorkflowDef, WorkflowTask,
+    WorkflowTimeoutPolicy,
+};
+pub use ids::{IdSource, TaskId, WorkflowId};
+pub use names::{AgentId, NameError, PluginDigest, PluginName, TenantName};
+pub use node_instance::NodeInstance;
+pub use plugin::PluginRecord;
+pub use record::{AgentPart, FeedEntry, LogLine, LogStream, TaskRecord, WorkflowRecord};
+pub use selector::Selector;
+pub use snapshot::Snapshot;
+pub use status::{Outcome, TaskStatus, WorkflowStatus};
+pub use time::Timestamp;
