@@ -1,0 +1,8 @@
+//! The manager: decides what runs where and when.
+//!
+//! - [`api`]: extract → validated command → one application call → map the answer. No SQL, no lapin, no policy.
+//! - [`app`]: the use cases, and the one thread on which everything is decided.
+//! - [`broker`]: outbox → RabbitMQ with confirms; RabbitMQ → events. The only module that names lapin.
+
+pub mod app;
+pub mod clock;
