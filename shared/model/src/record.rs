@@ -130,6 +130,9 @@ pub struct TaskRecord {
     pub agent: Option<Box<AgentPart>>,
     /// When its earliest timeout is due. Worked out by the engine from the fields above and its definition.
     pub timer_at: Option<Timestamp>,
+    /// When a timeout with policy ALERT_ONLY last raised an alert: what was due by then is not raised again.
+    #[serde(default)]
+    pub alerted_at: Option<Timestamp>,
 }
 
 /// What a task that runs on an agent has beside.
