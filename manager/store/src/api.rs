@@ -80,12 +80,15 @@ pub enum OutboxKind {
     Cancel,
 }
 
-/// One decision as it is stored.
+/// What changed in one workflow, by one decision or by several that are stored together.
 #[derive(Clone, Debug)]
 pub struct DecisionWrite {
     /// The definitions that a new workflow runs by; stored once per digest. `None` when the workflow is not new.
     pub snapshot: Option<Arc<Snapshot>>,
-    /// The workflow as it stands now. It is inserted when `snapshot` is given, else the stored revision must be one less.
+    /// The revision that is stored now, checked before anything is written; `None` = the workflow is new and is inserted.
+    /// `workflow.revision` may be more than one higher: several decisions were merged.
+    pub stored_revision: Option<u64>,
+    /// The workflow as it stands now.
     pub workflow: WorkflowRecord,
     /// Its tasks that changed.
     pub tasks: Vec<TaskChange>,
