@@ -47,9 +47,10 @@ pub struct ToAgent {
     pub items: Vec<ToAgentItem>,
 }
 
-/// One thing for an agent to do.
+/// One thing for an agent to do. Written as `{"task": …}` or `{"cancel": …}`: a tag beside the fields would have serde take
+/// the input apart, which must pass unread.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 pub enum ToAgentItem {
     /// Run a task.
     Task(Box<TaskEnvelope>),
