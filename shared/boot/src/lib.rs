@@ -1,1 +1,14 @@
-//! placeholder
+//! What every binary does before its real work: settings, logging, error chains, build information.
+
+mod build_info;
+mod layer;
+mod logging;
+mod report;
+mod settings;
+mod settings_error;
+
+pub use build_info::BuildInfo;
+pub use logging::{LogFormat, LogSettings, LoggingError, init_logging};
+pub use report::{Report, report};
+pub use settings::{Loaded, Loader, SettingLine};
+pub use settings_error::SettingsError;

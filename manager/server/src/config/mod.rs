@@ -1,0 +1,14 @@
+//! The manager's settings: what can be set, the defaults, and the checks that no type can make.
+//!
+//! Order of sources: defaults, `/etc/conductor/manager.toml`, `conf.d/*.toml` beside it, environment (`CONDUCTOR_` with
+//! `__` between section and key), flags.
+
+mod broker_url;
+mod load;
+mod settings;
+
+pub use broker_url::BrokerUrl;
+pub use load::{ConfigError, DEFAULT_FILE, Flags, effective, load};
+pub use settings::{
+    AuthSettings, BrokerSettings, FeedSettings, LeaseSettings, LimitSettings, QueueType, Settings, StoreSettings,
+};

@@ -1,0 +1,195 @@
+//! What can be set.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use conductor_boot::LogSettings;
+use conductor_model::limits;
+use serde::{Deserialize, Serialize};
+
+use super::BrokerUrl;
+
+/// The manager's settings. `Default` is what an installed manager beside its own broker runs with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Address and port of the REST API. Port 0 = any free one.
+    pub listen: SocketAddr,
+    /// Where everything lies that is not elsewhere by a setting of its own.
+    pub data_dir: PathBuf,
+    /// The database.
+    pub store: StoreSettings,
+    /// RabbitMQ.
+    pub broker: BrokerSettings,
+    /// How agents keep their claim on tasks.
+    pub lease: LeaseSettings,
+    /// Sizes and waits of the API.
+    pub limits: LimitSettings,
+    /// The event feed.
+    pub feed: FeedSettings,
+    /// Access.
+    pub auth: AuthSettings,
+    /// Logs.
+    pub log: LogSettings,
+}
+
+/// `[store]`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreSettings {
+    /// The SQLite file; `manager.db` in the data directory where absent.
+    pub path: Option<PathBuf>,
+}
+
+/// `[broker]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BrokerSettings {
+    /// How the manager reaches the broker.
+    pub url: BrokerUrl,
+    /// How agents reach it, where that differs.
+    pub agent_url: Option<BrokerUrl>,
+    /// The type of the shared inbound queues: `quorum` where the broker is clustered.
+    pub queue_type: QueueType,
+    /// How many publishes may wait for their confirmation at once.
+    pub confirm_window: u32,
+    /// How many messages from agents the manager takes ahead of its acknowledgements.
+    pub prefetch: u16,
+}
+
+/// What kind of queue the shared inbound queues are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum QueueType {
+    /// Durable, on one node.
+    #[default]
+    Classic,
+    /// Replicated over the nodes of a cluster.
+    Quorum,
+}
+
+/// `[lease]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeaseSettings {
+    /// How often an agent says that it and its tasks are alive, in ms.
+    pub interval_ms: u64,
+    /// After how many ms without such a word an agent counts as offline and its tasks as lost.
+    pub lease_ms: u64,
+}
+
+/// `[limits]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitSettings {
+    /// Largest JSON body of a request, in bytes.
+    pub json_body_bytes: usize,
+    /// Largest plugin archive, in bytes.
+    pub plugin_archive_bytes: usize,
+    /// Largest file under `/resources`, in bytes.
+    pub file_bytes: u64,
+    /// Longest wait of a polling worker for a task, in ms.
+    pub poll_wait_ms: u64,
+    /// Most listeners on the event feed at once.
+    pub feed_listeners: usize,
+}
+
+/// `[feed]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeedSettings {
+    /// How many entries are kept for readers that resume.
+    pub keep_entries: u64,
+}
+
+/// `[auth]`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuthSettings {
+    /// Where the admin token is written that the first start makes; `admin.token` in the data directory where absent.
+    pub admin_token_file: Option<PathBuf>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 53333)),
+            data_dir: PathBuf::from("/var/lib/conductor"),
+            store: StoreSettings::default(),
+            broker: BrokerSettings::default(),
+            lease: LeaseSettings::default(),
+            limits: LimitSettings::default(),
+            feed: FeedSettings::default(),
+            auth: AuthSettings::default(),
+            log: LogSettings::default(),
+        }
+    }
+}
+
+impl Default for BrokerSettings {
+    fn default() -> Self {
+        Self {
+            url: BrokerUrl::local_default(),
+            agent_url: None,
+            queue_type: QueueType::Classic,
+            confirm_window: 512,
+            prefetch: 512,
+        }
+    }
+}
+
+impl Default for LeaseSettings {
+    fn default() -> Self {
+        Self { interval_ms: 5_000, lease_ms: 15_000 }
+    }
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        Self {
+            json_body_bytes: limits::JSON_BODY_BYTES_MAX,
+            plugin_archive_bytes: limits::PLUGIN_ARCHIVE_BYTES_MAX,
+            file_bytes: 1 << 30,
+            poll_wait_ms: 60_000,
+            feed_listeners: 256,
+        }
+    }
+}
+
+impl Default for FeedSettings {
+    fn default() -> Self {
+        Self { keep_entries: 200_000 }
+    }
+}
+
+impl Settings {
+    /// The SQLite file.
+    #[must_use]
+    pub fn store_path(&self) -> PathBuf {
+        self.store.path.clone().unwrap_or_else(|| self.data_dir.join("manager.db"))
+    }
+
+    /// The root of the files under `/resources`.
+    #[must_use]
+    pub fn files_dir(&self) -> PathBuf {
+        self.data_dir.join("files")
+    }
+
+    /// Where plugin archives lie, by digest.
+    #[must_use]
+    pub fn plugins_dir(&self) -> PathBuf {
+        self.data_dir.join("plugins")
+    }
+
+    /// Where the admin token is written that the first start makes.
+    #[must_use]
+    pub fn admin_token_file(&self) -> PathBuf {
+        self.auth.admin_token_file.clone().unwrap_or_else(|| self.data_dir.join("admin.token"))
+    }
+
+    /// The broker as agents reach it.
+    #[must_use]
+    pub fn agent_broker_url(&self) -> &BrokerUrl {
+        self.broker.agent_url.as_ref().unwrap_or(&self.broker.url)
+    }
+}
