@@ -92,10 +92,6 @@ pub struct DecisionWrite {
     pub workflow: WorkflowRecord,
     /// Its tasks that changed.
     pub tasks: Vec<TaskChange>,
-    /// Messages for agents.
-    pub outbox: Vec<OutboxMessage>,
-    /// Entries of the feed.
-    pub feed: Vec<FeedEntry>,
 }
 
 /// Several decisions that are stored together: all or none.
@@ -103,11 +99,13 @@ pub struct DecisionWrite {
 pub struct Batch {
     /// In order.
     pub decisions: Vec<DecisionWrite>,
+    /// Messages for agents.
+    pub outbox: Vec<OutboxMessage>,
     /// Outbox messages that the broker has confirmed, or that are no longer wanted.
     pub outbox_done: Vec<u64>,
     /// Agents that changed.
     pub agents: Vec<AgentRecord>,
-    /// Entries of the feed that belong to no workflow.
+    /// Entries of the feed.
     pub feed: Vec<FeedEntry>,
 }
 
