@@ -1,0 +1,71 @@
+//! Agents.
+
+use std::collections::BTreeMap;
+
+use reqwest::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{Client, ClientError};
+
+/// A list of the manager's own API.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Items<T> {
+    pub(crate) items: Vec<T>,
+}
+
+/// One agent as the API shows it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct AgentView {
+    /// Its id.
+    pub id: String,
+    /// For people.
+    #[serde(default)]
+    pub name: String,
+    /// `active`, `draining`, `offline` or `unsupported`.
+    pub state: String,
+    /// What operators say of it.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// What it found out.
+    #[serde(default)]
+    pub facts: Map<String, Value>,
+    /// How many tasks it runs at once.
+    #[serde(default)]
+    pub slots: u32,
+    /// Its software version.
+    #[serde(default)]
+    pub version: String,
+    /// When it was last heard of: ms since 1970, or a text in UTC.
+    #[serde(default)]
+    pub last_seen_at: Value,
+    /// Ids of the tasks that it has.
+    #[serde(default)]
+    pub tasks: Vec<Value>,
+}
+
+impl Client {
+    /// All agents.
+    ///
+    /// # Errors
+    /// When the manager refuses or does not answer.
+    pub async fn agents(&self) -> Result<Vec<AgentView>, ClientError> {
+        Ok(self.call(Method::GET, &["api", "v1", "agents"], &[]).read::<Items<AgentView>>().await?.items)
+    }
+
+    /// One agent as the API gives it.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn agent_json(&self, id: &str) -> Result<Value, ClientError> {
+        self.call(Method::GET, &["api", "v1", "agents", id], &[]).read().await
+    }
+
+    /// Forgets an agent.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn delete_agent(&self, id: &str) -> Result<(), ClientError> {
+        self.call(Method::DELETE, &["api", "v1", "agents", id], &[]).done().await
+    }
+}
