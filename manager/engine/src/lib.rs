@@ -5,12 +5,34 @@
 //! come in with [`Context`]. The same run, event and context give the same decision.
 //!
 //! **Invariant:** a refused event leaves the run as it was. **Invariant:** what a decision costs depends on what it
-//! changes, never on the number of tasks in the workflow.
+//! changes, never on the number of tasks in the workflow. Only [`Run::load`] looks at every task; pausing and resuming look
+//! at the open ones, and a join that completes at those that it gathers.
+//!
+//! - [`Plan`]: a definition made ready to run (`plan/`): compile, check, order.
+//! - `handle/`: one file for each side that events come from; the table of states stands in its `mod.rs`.
+//! - `turn`: one decision being made; `flow`: what follows from what; `task_type/`: one file for each task type.
+//! - `timer`, `retry`: when a timeout is due, when another attempt is made.
+//! - `expression/`: `${…}`; `document`: what expressions see of a run.
+//! - `load`: the indices of a run, worked out from its records.
 
 mod decision;
+mod document;
 mod event;
+mod expression;
+mod feed;
+mod flow;
+mod handle;
+mod load;
 mod plan;
+mod retry;
 mod run;
+mod start;
+mod task_type;
+mod timer;
+mod turn;
+
+#[cfg(test)]
+mod tests;
 
 pub use decision::{Decision, Effect, Feed, TaskChange};
 pub use event::{AgentOutcome, Context, Event, Refusal, StartRequest, WorkerStatus, WorkerUpdate};

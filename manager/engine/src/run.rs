@@ -1,32 +1,71 @@
 //! One workflow in memory.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use conductor_model::{TaskId, TaskRecord, WorkflowRecord};
+use rustc_hash::{FxHashMap, FxHashSet};
+use serde_json::{Map, Value};
 
 use crate::decision::Decision;
+use crate::document::Scope;
 use crate::event::{Context, Event, Refusal, StartRequest};
-use crate::plan::Plan;
+use crate::plan::{NodeId, Plan};
+use crate::{handle, load, start};
 
 /// One workflow in memory: its record, its tasks, and indices over them that are worked out from the records.
 #[derive(Debug)]
 pub struct Run {
-    plan: Arc<Plan>,
-    workflow: WorkflowRecord,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) workflow: WorkflowRecord,
+    pub(crate) state: State,
+}
+
+/// A task by its place in [`State::tasks`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Ix(pub u32);
+
+/// The tasks and the indices over them. Everything but `tasks` is worked out from them when a run is loaded, and kept up
+/// to date by each decision.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    /// By `seq`.
+    pub tasks: Vec<Task>,
+    pub by_id: FxHashMap<TaskId, Ix>,
+    /// The newest attempt at each step that was scheduled.
+    pub latest: FxHashMap<NodeId, Ix>,
+    /// Tasks that are not over.
+    pub open: BTreeSet<Ix>,
+    /// For each join in progress: how many of the steps that it waits for are not settled.
+    pub missing: FxHashMap<NodeId, usize>,
+    /// Steps that some join waits for and that are finished or can no longer come.
+    pub settled: FxHashSet<NodeId>,
+    /// Tasks that ended while the workflow was paused: what follows from that is drawn when it goes on.
+    pub pending: BTreeSet<Ix>,
+    /// Permissive steps that failed: the workflow goes on, and has failed at its end.
+    pub tolerated: usize,
+    /// Bytes of the records, roughly.
+    pub weight: usize,
+}
+
+/// A task with its step.
+#[derive(Debug)]
+pub(crate) struct Task {
+    pub record: TaskRecord,
+    pub node: NodeId,
 }
 
 impl Run {
     /// Starts a workflow: its record and first tasks.
     pub fn start(plan: Arc<Plan>, request: StartRequest, context: &mut Context<'_>) -> (Self, Decision) {
-        let _ = (plan, request, context);
-        unreachable!("written by the engine's author")
+        start::start(plan, request, context)
     }
 
-    /// A run as it was stored. `tasks` are all its tasks, in any order.
+    /// A run as it was stored. `tasks` are all its tasks, in any order. Costs one pass over them.
     #[must_use]
     pub fn load(plan: Arc<Plan>, workflow: WorkflowRecord, tasks: Vec<TaskRecord>) -> Self {
-        let _ = tasks;
-        Self { plan, workflow }
+        let state = load::derive(&plan, &workflow, tasks);
+        Self { plan, workflow, state }
     }
 
     /// Decides what `event` changes and applies it to this run in memory. When storing the decision fails, the run must
@@ -35,8 +74,7 @@ impl Run {
     /// # Errors
     /// A [`Refusal`] when the event does not fit; the run is then as it was.
     pub fn decide(&mut self, event: Event, context: &mut Context<'_>) -> Result<Decision, Refusal> {
-        let _ = (event, context);
-        Err(Refusal::NothingDue)
+        handle::event(self, event, context)
     }
 
     /// The workflow's record.
@@ -48,8 +86,7 @@ impl Run {
     /// One of its tasks.
     #[must_use]
     pub fn task(&self, id: TaskId) -> Option<&TaskRecord> {
-        let _ = id;
-        None
+        self.state.by_id.get(&id).map(|ix| self.record(*ix))
     }
 
     /// The definitions it runs by.
@@ -61,13 +98,88 @@ impl Run {
     /// The newest attempt at the step with this reference.
     #[must_use]
     pub fn latest(&self, reference: &str) -> Option<&TaskRecord> {
-        let _ = reference;
-        None
+        self.plan.find(reference).and_then(|node| self.latest_of(node))
     }
 
-    /// Roughly how many bytes the run takes in memory, to bound the manager's cache.
+    /// All its tasks, by `seq`.
+    pub fn tasks(&self) -> impl Iterator<Item = &TaskRecord> {
+        self.state.tasks.iter().map(|task| &task.record)
+    }
+
+    /// Its tasks that are not over, by `seq`.
+    pub fn open_tasks(&self) -> impl Iterator<Item = &TaskRecord> {
+        self.state.open.iter().map(|ix| self.record(*ix))
+    }
+
+    /// Roughly how many bytes the run takes in memory, to bound the manager's cache. The plan is shared and not counted.
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
-        0
+        size_of::<Self>() + json_bytes(&self.workflow.input) + json_bytes(&self.workflow.output) + self.state.weight
     }
+
+    pub(crate) fn record(&self, ix: Ix) -> &TaskRecord {
+        &self.state.tasks[ix.0 as usize].record
+    }
+
+    pub(crate) fn node_of(&self, ix: Ix) -> NodeId {
+        self.state.tasks[ix.0 as usize].node
+    }
+
+    pub(crate) fn latest_of(&self, node: NodeId) -> Option<&TaskRecord> {
+        self.state.latest.get(&node).map(|ix| self.record(*ix))
+    }
+
+    /// A step's input: its parameters resolved, and what they lack filled from the definition's template.
+    pub(crate) fn resolve_input(&self, node: NodeId, own_id: TaskId) -> Value {
+        let scope = Scope { run: self, own_id: Some(own_id), own_input: None };
+        let node = self.plan.node(node);
+        let mut input = match node.input.resolve(&scope) {
+            Value::Object(map) => map,
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
+        };
+        if let Some(Value::Object(template)) = node.input_template.as_ref().map(|template| template.resolve(&scope)) {
+            for (key, value) in template {
+                let filled = input.entry(key).or_insert(Value::Null);
+                if filled.is_null() {
+                    *filled = value;
+                }
+            }
+        }
+        Value::Object(input)
+    }
+}
+
+impl State {
+    /// Adds a record and what the indices say of it, except what depends on how far the flow has come.
+    pub fn add(&mut self, node: NodeId, record: TaskRecord) -> Ix {
+        let ix = Ix(u32::try_from(self.tasks.len()).unwrap_or(u32::MAX));
+        self.by_id.insert(record.id, ix);
+        self.latest.insert(node, ix);
+        if !record.status.is_terminal() {
+            self.open.insert(ix);
+        }
+        self.weight += record_bytes(&record);
+        self.tasks.push(Task { record, node });
+        ix
+    }
+}
+
+/// Roughly what a task's record and its places in the indices take.
+fn record_bytes(record: &TaskRecord) -> usize {
+    /// An entry in each of four maps, with their slack.
+    const INDEX_BYTES: usize = 160;
+    size_of::<Task>() + INDEX_BYTES + json_bytes(&record.input) + json_bytes(&record.output)
+}
+
+/// Roughly what a JSON value takes in memory.
+pub(crate) fn json_bytes(value: &Value) -> usize {
+    /// A node of a map, beside key and value.
+    const ENTRY_BYTES: usize = 32;
+    size_of::<Value>()
+        + match value {
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+            Value::String(text) => text.len(),
+            Value::Array(list) => list.iter().map(json_bytes).sum(),
+            Value::Object(map) => map.iter().map(|(key, value)| ENTRY_BYTES + key.len() + json_bytes(value)).sum(),
+        }
 }

@@ -1,0 +1,33 @@
+//! The expression language: `${workflow.input.x}`, `${ref.output.list[0]}`, and what RFC 9535 adds.
+//!
+//! - A text that is exactly one expression becomes the value, with its type; nothing there becomes `null`.
+//! - A text with expressions in it becomes a text: what is missing reads `null`, objects and lists read as JSON.
+//! - `$${x}` is the plain text `${x}`. Expressions may be nested, `${a.output.${b.output.key}}`: the inner ones first.
+//! - Values that an expression brings in are not searched for expressions again.
+//!
+//! Texts are read once, when a definition is compiled ([`Template`]); resolving only looks up.
+
+mod path;
+mod scan;
+mod template;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use template::{Template, TemplateFault, as_text};
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+/// Deepest nesting of expressions in expressions. A person writes two.
+pub(crate) const EXPRESSION_NESTING_MAX: usize = 8;
+
+/// What expressions are looked up in. Lookups are lazy: nothing is built that no expression asks for.
+pub(crate) trait Document {
+    /// The member `key` of the part called `root`.
+    fn member(&self, root: &str, key: &str) -> Option<Cow<'_, Value>>;
+
+    /// The whole part called `root`. Costs more than [`Document::member`].
+    fn whole(&self, root: &str) -> Option<Cow<'_, Value>>;
+}

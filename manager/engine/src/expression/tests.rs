@@ -1,0 +1,188 @@
+use std::borrow::Cow;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::{Document, Template, TemplateFault};
+
+/// A document that is simply an object.
+struct Fixed(Value);
+
+impl Document for Fixed {
+    fn member(&self, root: &str, key: &str) -> Option<Cow<'_, Value>> {
+        self.0.get(root)?.get(key).map(Cow::Borrowed)
+    }
+
+    fn whole(&self, root: &str) -> Option<Cow<'_, Value>> {
+        self.0.get(root).map(Cow::Borrowed)
+    }
+}
+
+fn document() -> Fixed {
+    Fixed(json!({
+        "workflow": {"input": {"name": "ada", "n": 7, "list": [1, 2, 3], "o": {"k": "v", "a.b": "dotted", "}": "brace"}, "which": "name"}},
+        "t1": {"output": {"items": [{"id": 1, "ok": true}, {"id": 2, "ok": false}, {"id": 3, "ok": true}], "key": "o"}},
+        "odd-name_1": {"output": {"x": 1.5}},
+    }))
+}
+
+fn compile(value: &Value) -> (Template, Vec<TemplateFault>) {
+    let mut faults = Vec::new();
+    let template = Template::compile(value, &mut faults);
+    (template, faults)
+}
+
+#[track_caller]
+fn resolve(value: Value) -> Value {
+    let (template, faults) = compile(&value);
+    assert_eq!(faults, [], "{value}");
+    template.resolve(&document())
+}
+
+#[test]
+fn one_expression_keeps_its_type() {
+    for (text, expected) in [
+        ("${workflow.input.n}", json!(7)),
+        ("${ workflow.input.n }", json!(7)),
+        ("${workflow.input.list}", json!([1, 2, 3])),
+        ("${workflow.input.list[0]}", json!(1)),
+        ("${workflow.input.list[-1]}", json!(3)),
+        ("${workflow.input['o']['a.b']}", json!("dotted")),
+        ("${workflow.input[\"o\"].k}", json!("v")),
+        ("${workflow.input.o['}']}", json!("brace")),
+        ("${odd-name_1.output.x}", json!(1.5)),
+        ("${t1.output.items[1].id}", json!(2)),
+        ("${t1.output}", document().0["t1"]["output"].clone()),
+        ("${t1}", document().0["t1"].clone()),
+    ] {
+        assert_eq!(resolve(json!(text)), expected, "{text}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_null() {
+    for text in [
+        "${workflow.input.no}",
+        "${workflow.input.list[9]}",
+        "${workflow.input.list[-9]}",
+        "${workflow.input.n.x}",
+        "${t9.output.x}",
+    ] {
+        assert_eq!(resolve(json!(text)), Value::Null, "{text}");
+    }
+}
+
+#[test]
+fn mixed_text_becomes_text() {
+    for (text, expected) in [
+        ("hello ${workflow.input.name}!", "hello ada!"),
+        ("${workflow.input.name}${workflow.input.n}", "ada7"),
+        ("a ${workflow.input.no} b", "a null b"),
+        ("o=${workflow.input.o.k} l=${workflow.input.list}", "o=v l=[1,2,3]"),
+        ("{${t1.output.items[0]}}", r#"{{"id":1,"ok":true}}"#),
+        ("costs $5 and $", "costs $5 and $"),
+        ("literal $${workflow.input.n}", "literal ${workflow.input.n}"),
+        ("$$${x}", "$${x}"),
+    ] {
+        assert_eq!(resolve(json!(text)), json!(expected), "{text}");
+    }
+}
+
+#[test]
+fn inner_expressions_come_first() {
+    assert_eq!(resolve(json!("${workflow.input.${workflow.input.which}}")), json!("ada"));
+    assert_eq!(resolve(json!("${workflow.input.${t1.output.key}.k}")), json!("v"));
+    assert_eq!(resolve(json!("${workflow.input.${workflow.input.no}}")), Value::Null);
+}
+
+#[test]
+fn queries_give_the_list_of_what_they_find() {
+    for (text, expected) in [
+        ("${t1.output.items[?(@.ok==true)].id}", json!([1, 3])),
+        ("${t1.output.items[*].id}", json!([1, 2, 3])),
+        ("${t1.output.items[0:2].id}", json!([1, 2])),
+        ("${t1.output..id}", json!([1, 2, 3])),
+        ("${t1..id}", json!([1, 2, 3])),
+        ("${t1.output.items[?(@.id>9)]}", json!([])),
+        ("${t1.output.items.length()}", json!(3)),
+        ("${workflow.input.name.length()}", json!(3)),
+    ] {
+        assert_eq!(resolve(json!(text)), expected, "{text}");
+    }
+}
+
+#[test]
+fn lists_and_objects_are_resolved_inside() {
+    let value = json!({"a": ["${workflow.input.n}", {"b": "x${workflow.input.n}"}], "plain": [1, {"${not.key}": "v"}]});
+    assert_eq!(resolve(value), json!({"a": [7, {"b": "x7"}], "plain": [1, {"${not.key}": "v"}]}));
+}
+
+#[test]
+fn faults_name_their_place() {
+    for (text, part) in [
+        ("${workflow.input", "has no `}`"),
+        ("${}", "does not begin with a name"),
+        ("${.x}", "does not begin with a name"),
+        ("${a.b.}", "not a path"),
+        ("${a.b[}", "not a path"),
+        ("${a.size()}", "not a path"),
+        ("${${${${${${${${${${a}}}}}}}}}}", "nested more than"),
+    ] {
+        let (_, faults) = compile(&json!({"k": [0, text]}));
+        assert_eq!(faults.len(), 1, "{text}");
+        assert_eq!(faults[0].at, ".k[1]");
+        assert!(faults[0].message.contains(part), "{text}: {}", faults[0].message);
+    }
+}
+
+#[test]
+fn roots_are_visited_also_in_nested_expressions() {
+    let (template, _) = compile(&json!({"a": "x ${r1.output.${r2.output.k}} ${r3['output']}", "b": ["${r4}"]}));
+    let mut seen = Vec::new();
+    template.visit_roots(&mut |root, at| seen.push((root.to_owned(), at())));
+    let expected = [("r1", ".a"), ("r2", ".a"), ("r3", ".a"), ("r4", ".b[0]")];
+    assert_eq!(seen, expected.map(|(root, at)| (root.to_owned(), at.to_owned())));
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_parser_panic(text in "[ -~äß$\\{\\}\\[\\]'\".]{0,60}") {
+        let (template, _) = compile(&Value::String(text));
+        template.resolve(&document());
+    }
+
+    #[test]
+    fn texts_of_expression_characters_do_not_panic(text in "(\\$|\\{|\\}|\\$\\{|\\[|\\]|'|\"|\\.|\\*|\\?|@|\\(|\\)|a|workflow|input|0|-|:|,| |\\\\){0,24}") {
+        let (template, _) = compile(&Value::String(text));
+        template.resolve(&document());
+    }
+
+    #[test]
+    fn an_escaped_text_is_itself(text in "[a-z $\\{\\}]{0,40}") {
+        let escaped = text.replace("${", "$${");
+        prop_assert_eq!(resolve(Value::String(escaped)), Value::String(text));
+    }
+
+    #[test]
+    fn any_value_is_found_where_it_stands(value in json_value(), key in "[a-z][a-z0-9_-]{0,8}") {
+        let document = Fixed(json!({"t": {"output": {key.clone(): value.clone()}}}));
+        let (template, faults) = compile(&json!(format!("${{t.output.{key}}}")));
+        prop_assert_eq!(faults, []);
+        prop_assert_eq!(template.resolve(&document), value);
+    }
+}
+
+fn json_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        ".{0,12}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map("[a-z]{1,4}", inner, 0..4).prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}

@@ -1,0 +1,272 @@
+//! From the nested definition to the flat plan.
+
+use std::sync::Arc;
+
+use conductor_model::definition::TaskType;
+use conductor_model::limits::{WORKFLOW_DEPTH_MAX, WORKFLOW_STEPS_MAX};
+use conductor_model::{AgentKey, Snapshot, TaskDef, Violation, WorkflowTask};
+use rustc_hash::FxHashMap;
+
+use super::{AgentTemplate, Block, BlockId, BlockPlace, Kind, Node, NodeId, Plan, check, order};
+use crate::expression::{Template, TemplateFault};
+use crate::task_type;
+
+/// A plan being made, and what was found wrong so far.
+#[derive(Debug)]
+pub(crate) struct Compiler {
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) nodes: Vec<Node>,
+    pub(super) blocks: Vec<Block>,
+    pub(super) by_reference: FxHashMap<Arc<str>, NodeId>,
+    pub(super) violations: Vec<Violation>,
+    /// Read once for each definition, however many steps use it.
+    definitions: FxHashMap<Arc<str>, Definition>,
+    full: bool,
+}
+
+/// A task definition with its texts read.
+#[derive(Clone, Debug)]
+struct Definition {
+    definition: Arc<TaskDef>,
+    input_template: Option<Arc<Template>>,
+    agent: Option<Arc<AgentTemplate>>,
+}
+
+pub(super) fn compile(snapshot: Arc<Snapshot>) -> Result<Plan, Vec<Violation>> {
+    let mut compiler = Compiler {
+        snapshot: Arc::clone(&snapshot),
+        nodes: Vec::new(),
+        blocks: Vec::new(),
+        by_reference: FxHashMap::default(),
+        violations: Vec::new(),
+        definitions: FxHashMap::default(),
+        full: false,
+    };
+    check::workflow(&snapshot.workflow, &mut compiler.violations);
+    compiler.block(&snapshot.workflow.tasks, None, BlockPlace::Workflow, 1);
+    let mut faults = Vec::new();
+    let output = (!snapshot.workflow.output_parameters.is_empty())
+        .then(|| Template::compile_map(&snapshot.workflow.output_parameters, &mut faults));
+    compiler.add_faults("outputParameters", faults);
+    compiler.wire_joins();
+    check::references(&mut compiler, output.as_ref());
+    order::check(&mut compiler);
+    let Compiler { nodes, blocks, by_reference, violations, .. } = compiler;
+    if violations.is_empty() { Ok(Plan { snapshot, nodes, blocks, by_reference, output }) } else { Err(violations) }
+}
+
+impl Compiler {
+    /// Reads a sequence of steps. `depth` is 1 for the workflow itself.
+    pub fn block(&mut self, steps: &[Arc<WorkflowTask>], parent: Option<NodeId>, place: BlockPlace, depth: usize) -> BlockId {
+        let id = BlockId(u32::try_from(self.blocks.len()).unwrap_or(u32::MAX));
+        self.blocks.push(Block { parent, place, nodes: Vec::with_capacity(steps.len()), watched: Vec::new() });
+        if depth > WORKFLOW_DEPTH_MAX {
+            let path = self.block_path(id);
+            self.fault(path, format!("is nested more than {WORKFLOW_DEPTH_MAX} blocks deep"), None);
+            return id;
+        }
+        for (position, step) in steps.iter().enumerate() {
+            if self.nodes.len() >= WORKFLOW_STEPS_MAX {
+                if !self.full {
+                    self.fault("tasks".to_owned(), format!("has more than {WORKFLOW_STEPS_MAX} steps over all levels"), None);
+                }
+                self.full = true;
+                break;
+            }
+            let node = self.node(step, id, position);
+            let kind = (task_type::of(step.task_type).compile)(self, node, step, steps.get(position + 1), depth);
+            self.nodes[node.0 as usize].kind = kind;
+        }
+        id
+    }
+
+    /// Reads one step, without what its type adds.
+    fn node(&mut self, step: &Arc<WorkflowTask>, block: BlockId, position: usize) -> NodeId {
+        let id = NodeId(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
+        let reference: Arc<str> = Arc::from(step.task_reference_name.as_str());
+        self.blocks[block.0 as usize].nodes.push(id);
+        self.nodes.push(Node {
+            step: Arc::clone(step),
+            reference: Arc::clone(&reference),
+            definition_name: Arc::from(step.name.as_str()),
+            definition: None,
+            input: Template::Literal(serde_json::Value::Null),
+            input_template: None,
+            agent: None,
+            block,
+            position: u32::try_from(position).unwrap_or(u32::MAX),
+            watchers: Vec::new(),
+            kind: Kind::Simple,
+        });
+        let path = || self.node_path(id);
+        let mut violations = Vec::new();
+        check::step(step, &path, &mut violations);
+        if let Some(other) = self.by_reference.get(&reference) {
+            let message = format!("is already the name of {}; each step needs its own", self.node_path(*other));
+            violations.push(Violation::new(format!("{}.taskReferenceName", path()), message, Some(reference.to_string())));
+        }
+        let mut faults = Vec::new();
+        let input = Template::compile_map(&step.input_parameters, &mut faults);
+        if !faults.is_empty() {
+            self.add_faults(&format!("{}.inputParameters", self.node_path(id)), faults);
+        }
+        self.violations.append(&mut violations);
+        self.by_reference.entry(reference).or_insert(id);
+        let definition = (step.task_type == TaskType::Simple).then(|| self.definition(id, step));
+        let node = &mut self.nodes[id.0 as usize];
+        node.input = input;
+        if let Some(Definition { definition, input_template, agent }) = definition {
+            node.definition = Some(definition);
+            node.input_template = input_template;
+            node.agent = agent;
+        }
+        id
+    }
+
+    /// The definition that a SIMPLE step runs by.
+    fn definition(&mut self, id: NodeId, step: &WorkflowTask) -> Definition {
+        if let Some(inline) = &step.task_definition {
+            let path = format!("{}.taskDefinition", self.node_path(id));
+            let mut definition = inline.clone();
+            definition.name.clone_from(&step.name);
+            return self.read_definition(Arc::new(definition), &path);
+        }
+        let name: Arc<str> = Arc::clone(&self.nodes[id.0 as usize].definition_name);
+        if let Some(known) = self.definitions.get(&name) {
+            return known.clone();
+        }
+        let stored = self.snapshot.tasks.get(&*name).cloned();
+        let definition = stored.unwrap_or_else(|| Arc::new(TaskDef { retry_count: 0, ..TaskDef::named(&*name) }));
+        let read = self.read_definition(definition, &format!("taskDefinitions[{name}]"));
+        self.definitions.insert(name, read.clone());
+        read
+    }
+
+    fn read_definition(&mut self, definition: Arc<TaskDef>, path: &str) -> Definition {
+        let mut faults = Vec::new();
+        let input_template = (!definition.input_template.is_empty())
+            .then(|| Arc::new(Template::compile_map(&definition.input_template, &mut faults)));
+        self.add_faults(&format!("{path}.inputTemplate"), faults);
+        let agent = definition.agent.as_ref().map(|key| Arc::new(self.read_agent(key, path)));
+        Definition { definition, input_template, agent }
+    }
+
+    fn read_agent(&mut self, key: &AgentKey, path: &str) -> AgentTemplate {
+        let mut read = |field: &str, text: &str| {
+            let mut faults = Vec::new();
+            let template = Template::compile_text(text, &mut faults);
+            self.add_faults(&format!("{path}.agent.{field}"), faults);
+            template
+        };
+        AgentTemplate {
+            plugin: read("plugin", &key.plugin),
+            operation: read("operation", &key.operation),
+            target: key.target.as_deref().map(|text| read("target", text)),
+            requires: key.requires.as_deref().map(|text| read("requires", text)),
+            node_instance: key.node_instance.as_deref().map(|text| read("nodeInstance", text)),
+        }
+    }
+
+    fn add_faults(&mut self, path: &str, faults: Vec<TemplateFault>) {
+        for TemplateFault { at, message } in faults {
+            self.fault(format!("{path}{at}"), message, None);
+        }
+    }
+
+    /// Notes one thing that is wrong.
+    pub fn fault(&mut self, path: String, message: impl Into<String>, value: Option<String>) {
+        self.violations.push(Violation::new(path, message, value));
+    }
+
+    /// Works out what each join waits for and tells the steps.
+    fn wire_joins(&mut self) {
+        for index in 0..self.nodes.len() {
+            if self.nodes[index].step.task_type != TaskType::Join {
+                continue;
+            }
+            let join = NodeId(u32::try_from(index).unwrap_or(u32::MAX));
+            let (waits_for, gathers) = self.join_targets(join);
+            for target in &waits_for {
+                self.nodes[target.0 as usize].watchers.push(join);
+                let mut block = Some(self.nodes[target.0 as usize].block);
+                while let Some(id) = block {
+                    let Block { parent, place, watched, .. } = &mut self.blocks[id.0 as usize];
+                    // Only cases can be left out. A step that two joins wait for may stand here twice, which is harmless.
+                    if matches!(place, BlockPlace::Case(_) | BlockPlace::Default) && watched.last() != Some(target) {
+                        watched.push(*target);
+                    }
+                    block = parent.map(|parent| self.nodes[parent.0 as usize].block);
+                }
+            }
+            self.nodes[index].kind = Kind::Join { waits_for, gathers };
+        }
+    }
+
+    fn join_targets(&mut self, join: NodeId) -> (Vec<NodeId>, Vec<NodeId>) {
+        let node = &self.nodes[join.0 as usize];
+        if node.step.join_on.is_empty() {
+            let ends = match self.before(join) {
+                Some(fork) => self.branch_ends(fork),
+                None => Vec::new(),
+            };
+            return (ends.clone(), ends);
+        }
+        let step = Arc::clone(&node.step);
+        let (mut waits_for, mut gathers) = (Vec::new(), Vec::new());
+        for (index, name) in step.join_on.iter().enumerate() {
+            let Some(target) = self.by_reference.get(name.as_str()).copied() else {
+                let path = format!("{}.joinOn[{index}]", self.node_path(join));
+                self.fault(path, "names no step of this workflow", Some(name.clone()));
+                continue;
+            };
+            gathers.push(target);
+            match self.nodes[target.0 as usize].kind {
+                Kind::Fork { .. } => waits_for.extend(self.branch_ends(target)),
+                Kind::Simple | Kind::Join { .. } | Kind::Switch { .. } => waits_for.push(target),
+            }
+        }
+        waits_for.sort_unstable();
+        waits_for.dedup();
+        (waits_for, gathers)
+    }
+
+    /// The step before this one in its block.
+    pub(super) fn before(&self, id: NodeId) -> Option<NodeId> {
+        let node = &self.nodes[id.0 as usize];
+        let position = node.position.checked_sub(1)?;
+        self.blocks[node.block.0 as usize].nodes.get(position as usize).copied()
+    }
+
+    /// Whether the step before this one is of a type.
+    pub fn follows(&self, id: NodeId, task_type: TaskType) -> bool {
+        self.before(id).is_some_and(|before| self.nodes[before.0 as usize].step.task_type == task_type)
+    }
+
+    /// The last steps of a fork's branches.
+    pub(super) fn branch_ends(&self, fork: NodeId) -> Vec<NodeId> {
+        match &self.nodes[fork.0 as usize].kind {
+            Kind::Fork { branches } => {
+                branches.iter().filter_map(|branch| self.blocks[branch.0 as usize].nodes.last().copied()).collect()
+            }
+            Kind::Simple | Kind::Join { .. } | Kind::Switch { .. } => Vec::new(),
+        }
+    }
+
+    /// Where a block stands in the definition, as in `tasks[2].forkTasks[0]`.
+    pub(super) fn block_path(&self, id: BlockId) -> String {
+        let block = &self.blocks[id.0 as usize];
+        let parent = block.parent.map(|parent| self.node_path(parent)).unwrap_or_default();
+        match &block.place {
+            BlockPlace::Workflow => "tasks".to_owned(),
+            BlockPlace::Branch(index) => format!("{parent}.forkTasks[{index}]"),
+            BlockPlace::Case(value) => format!("{parent}.decisionCases[{value}]"),
+            BlockPlace::Default => format!("{parent}.defaultCase"),
+        }
+    }
+
+    /// Where a step stands in the definition, as in `tasks[2].forkTasks[0][1]`.
+    pub fn node_path(&self, id: NodeId) -> String {
+        let node = &self.nodes[id.0 as usize];
+        format!("{}[{}]", self.block_path(node.block), node.position)
+    }
+}

@@ -1,0 +1,82 @@
+//! Another attempt: whether, and after how long.
+
+use conductor_model::definition::RetryLogic;
+use conductor_model::{TaskDef, TaskRecord, Timestamp, WorkflowTask};
+
+use crate::task_type;
+
+/// Whether a failed attempt is followed by another one.
+pub(crate) fn allowed(record: &TaskRecord, step: &WorkflowTask, definition: Option<&TaskDef>, now: Timestamp) -> bool {
+    let limit = step.retry_count.or(definition.map(|definition| definition.retry_count)).unwrap_or(0);
+    record.status.is_retriable()
+        && task_type::of(record.task_type).external
+        && i64::from(record.attempt) < i64::from(limit)
+        && definition.is_none_or(|definition| !budget_spent(record, definition, now))
+}
+
+/// Whether the budget over all attempts is used up.
+fn budget_spent(record: &TaskRecord, definition: &TaskDef, now: Timestamp) -> bool {
+    definition.total_timeout_seconds > 0 && now >= record.first_scheduled_at.plus_seconds(definition.total_timeout_seconds)
+}
+
+/// Seconds to wait after the attempt numbered `attempt` (from 0), without jitter. All arithmetic saturates.
+pub(crate) fn delay_seconds(definition: &TaskDef, attempt: u32) -> i64 {
+    let base = definition.retry_delay_seconds.max(0);
+    let delay = match definition.retry_logic {
+        RetryLogic::Fixed => base,
+        RetryLogic::LinearBackoff => {
+            base.saturating_mul(definition.backoff_scale_factor.max(1)).saturating_mul(i64::from(attempt) + 1)
+        }
+        RetryLogic::ExponentialBackoff => base.saturating_mul(2_i64.checked_pow(attempt).unwrap_or(i64::MAX)),
+    };
+    if definition.max_retry_delay_seconds > 0 { delay.min(definition.max_retry_delay_seconds) } else { delay }
+}
+
+/// Milliseconds of jitter, 0 up to and with the definition's number. `fraction` is from 0.0 up to 1.0.
+pub(crate) fn jitter_ms(definition: &TaskDef, fraction: f64) -> i64 {
+    let most = definition.backoff_jitter_ms.max(0);
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "casts saturate; the result is clamped")]
+    let jitter = (fraction * (most as f64 + 1.0)) as i64;
+    jitter.clamp(0, most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn definition(logic: RetryLogic, delay: i64, scale: i64, cap: i64) -> TaskDef {
+        TaskDef {
+            retry_logic: logic,
+            retry_delay_seconds: delay,
+            backoff_scale_factor: scale,
+            max_retry_delay_seconds: cap,
+            ..TaskDef::named("t")
+        }
+    }
+
+    #[test]
+    fn delays_grow_as_the_logic_says() {
+        let delays = |definition: TaskDef| (0..4).map(|attempt| delay_seconds(&definition, attempt)).collect::<Vec<_>>();
+        assert_eq!(delays(definition(RetryLogic::Fixed, 5, 3, 0)), [5, 5, 5, 5]);
+        assert_eq!(delays(definition(RetryLogic::LinearBackoff, 5, 3, 0)), [15, 30, 45, 60]);
+        assert_eq!(delays(definition(RetryLogic::ExponentialBackoff, 5, 3, 0)), [5, 10, 20, 40]);
+        assert_eq!(delays(definition(RetryLogic::ExponentialBackoff, 5, 3, 12)), [5, 10, 12, 12]);
+        assert_eq!(delays(definition(RetryLogic::Fixed, 5, 1, 3)), [3, 3, 3, 3]);
+    }
+
+    #[test]
+    fn huge_delays_saturate() {
+        assert_eq!(delay_seconds(&definition(RetryLogic::ExponentialBackoff, 60, 1, 0), u32::MAX), i64::MAX);
+        assert_eq!(delay_seconds(&definition(RetryLogic::LinearBackoff, i64::MAX, i64::MAX, 0), 7), i64::MAX);
+        assert_eq!(delay_seconds(&definition(RetryLogic::ExponentialBackoff, 0, 1, 0), 5), 0);
+    }
+
+    #[test]
+    fn jitter_stays_in_its_bounds() {
+        let definition = TaskDef { backoff_jitter_ms: 100, ..TaskDef::named("t") };
+        assert_eq!(jitter_ms(&definition, 0.0), 0);
+        assert_eq!(jitter_ms(&definition, 0.5), 50);
+        assert_eq!(jitter_ms(&definition, 0.999_999), 100);
+        assert_eq!(jitter_ms(&TaskDef::named("t"), 0.9), 0);
+    }
+}

@@ -1,0 +1,60 @@
+//! Starting a workflow.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use conductor_model::{WorkflowRecord, WorkflowStatus};
+use serde_json::Value;
+
+use crate::decision::Decision;
+use crate::event::{Context, StartRequest};
+use crate::plan::Plan;
+use crate::run::{Run, State};
+use crate::turn::{Turn, Work};
+
+/// Makes the run and schedules its first steps. The decision's workflow has revision 1.
+pub(crate) fn start(plan: Arc<Plan>, request: StartRequest, context: &mut Context<'_>) -> (Run, Decision) {
+    let definition = Arc::clone(&plan.snapshot().workflow);
+    let now = context.now;
+    let mut input = request.input;
+    for (key, value) in &definition.input_template {
+        if !input.contains_key(key) {
+            input.insert(key.clone(), value.clone());
+        }
+    }
+    let workflow = WorkflowRecord {
+        id: request.id,
+        tenant: request.tenant,
+        name: definition.name.clone(),
+        version: definition.version,
+        snapshot: Arc::from(plan.snapshot().digest.as_str()),
+        revision: 0,
+        status: WorkflowStatus::Running,
+        created_at: now,
+        updated_at: now,
+        ended_at: None,
+        last_retried_at: None,
+        input: Arc::new(Value::Object(input)),
+        output: Arc::new(Value::Object(serde_json::Map::new())),
+        variables: Arc::new(Value::Object(definition.variables.clone())),
+        correlation_id: request.correlation_id,
+        idempotency_key: request.idempotency_key,
+        priority: request.priority,
+        task_to_domain: request.task_to_domain,
+        parent_workflow_id: None,
+        parent_task_id: None,
+        created_by: request.created_by,
+        reason: None,
+        failed_references: BTreeSet::new(),
+        failed_task_names: BTreeSet::new(),
+        next_seq: 1,
+        timer_at: (definition.timeout_seconds > 0).then(|| now.plus_seconds(definition.timeout_seconds)),
+    };
+    let first = plan.root().nodes[0];
+    let mut run = Run { plan, workflow, state: State::default() };
+    let mut turn = Turn::new(&mut run, context);
+    turn.tell_workflow("workflow.started");
+    turn.push(Work::Schedule(first));
+    let decision = turn.decide();
+    (run, decision)
+}

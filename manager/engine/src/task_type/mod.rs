@@ -1,0 +1,36 @@
+//! The task types: one file each, and one table of them all.
+
+mod fork_join;
+pub(crate) mod join;
+pub(crate) mod simple;
+pub(crate) mod switch;
+
+use std::sync::Arc;
+
+use conductor_model::WorkflowTask;
+use conductor_model::definition::TaskType;
+
+use crate::plan::{Compiler, Kind, NodeId};
+use crate::turn::Turn;
+
+/// What a task type does.
+pub(crate) struct Behaviour {
+    /// Checks a step of the type and reads what is in it. Gets the step behind it and the depth of its block.
+    pub compile: fn(&mut Compiler, NodeId, &Arc<WorkflowTask>, Option<&Arc<WorkflowTask>>, usize) -> Kind,
+    /// The flow has come to a step of the type.
+    pub schedule: fn(&mut Turn<'_, '_>, NodeId),
+    /// Whether somebody outside does it: it can be polled, updated, timed out and tried again.
+    pub external: bool,
+    /// Its name in `${ref.taskType}`; `None` = the name of its definition.
+    pub name: Option<&'static str>,
+}
+
+/// The table of task types.
+pub(crate) fn of(task_type: TaskType) -> &'static Behaviour {
+    match task_type {
+        TaskType::Simple => &simple::BEHAVIOUR,
+        TaskType::ForkJoin => &fork_join::BEHAVIOUR,
+        TaskType::Join => &join::BEHAVIOUR,
+        TaskType::Switch => &switch::BEHAVIOUR,
+    }
+}

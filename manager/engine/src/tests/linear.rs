@@ -1,0 +1,172 @@
+//! Steps one after the other.
+
+use conductor_model::{TaskStatus, WorkflowStatus};
+use serde_json::json;
+
+use super::harness::{BEGIN, Story, simple};
+use crate::{Event, Refusal, WorkerStatus};
+
+fn two_steps() -> Story {
+    Story::start(
+        json!({
+            "tasks": [
+                {"name": "greet", "taskReferenceName": "g", "inputParameters": {"who": "${workflow.input.name}"}},
+                {"name": "shout", "taskReferenceName": "s", "inputParameters": {"text": "${g.output.text}!", "n": "${workflow.input.n}"}},
+            ],
+            "inputTemplate": {"n": 3, "name": "nobody"},
+            "outputParameters": {"said": "${s.output.text}", "by": "${s.taskId}"},
+        }),
+        json!([]),
+        json!({"name": "ada"}),
+    )
+}
+
+#[test]
+fn a_workflow_runs_its_steps_in_order() {
+    let mut story = two_steps();
+    assert_eq!(story.run.workflow().revision, 1);
+    assert_eq!(story.run.workflow().input.as_ref(), &json!({"name": "ada", "n": 3}));
+    assert_eq!(story.tasks(), ["g SCHEDULED"]);
+    assert_eq!(story.task("g").input.as_ref(), &json!({"who": "ada"}));
+
+    story.wait(1);
+    story.poll("g");
+    assert_eq!(story.task("g").status, TaskStatus::InProgress);
+    assert_eq!(story.task("g").started_at, Some(BEGIN.plus_seconds(1)));
+    assert_eq!((story.task("g").poll_count, story.task("g").worker_id.as_deref()), (1, Some("w1")));
+
+    story.wait(2);
+    story.complete("g", json!({"text": "hello ada"}));
+    assert_eq!(story.tasks(), ["g COMPLETED", "s SCHEDULED"]);
+    assert_eq!(story.task("g").ended_at, Some(BEGIN.plus_seconds(3)));
+    assert_eq!(story.task("s").input.as_ref(), &json!({"text": "hello ada!", "n": 3}));
+    assert_eq!((story.task("s").seq, story.task("s").priority), (2, 3));
+
+    story.poll("s");
+    story.complete("s", json!({"text": "HELLO"}));
+    assert_eq!(story.status(), WorkflowStatus::Completed);
+    assert_eq!(story.run.workflow().ended_at, Some(story.now));
+    assert_eq!(story.run.workflow().output.as_ref(), &json!({"said": "HELLO", "by": story.id("s").to_string()}));
+    assert_eq!(
+        story.feed,
+        [
+            "workflow.started",
+            "task.scheduled",
+            "task.started",
+            "task.completed",
+            "task.scheduled",
+            "task.started",
+            "task.completed",
+            "workflow.completed"
+        ]
+    );
+}
+
+#[test]
+fn without_output_parameters_the_last_output_is_the_workflows() {
+    let mut story = Story::start(json!({"tasks": [simple("a"), simple("b")]}), json!([]), json!({}));
+    story.complete("a", json!({"a": 1}));
+    story.complete("b", json!({"b": [1, 2]}));
+    assert_eq!(story.run.workflow().output.as_ref(), &json!({"b": [1, 2]}));
+}
+
+#[test]
+fn a_task_of_an_unknown_definition_is_not_tried_again() {
+    let mut story = two_steps();
+    story.poll("g");
+    story.fail("g");
+    assert_eq!(story.status(), WorkflowStatus::Failed);
+    let reason = format!("Task {} failed with status: FAILED and reason: 'it broke'", story.id("g"));
+    assert_eq!(story.run.workflow().reason, Some(reason));
+    assert!(story.run.workflow().failed_references.contains("g"));
+    assert!(story.run.workflow().failed_task_names.contains("greet"));
+}
+
+#[test]
+fn a_worker_in_progress_is_polled_again_after_its_callback_time() {
+    let mut story = two_steps();
+    story.poll("g");
+    let mut update = story.worker_update("g", WorkerStatus::InProgress, json!({"half": true}));
+    update.callback_after_seconds = 30;
+    story.event(Event::Updated(update));
+    let g = story.task("g");
+    assert_eq!((g.status, g.visible_at, g.callback_after_seconds), (TaskStatus::Scheduled, BEGIN.plus_seconds(30), 30));
+    assert_eq!(g.output.as_ref(), &json!({"half": true}));
+
+    let task = story.id("g");
+    let poll = Event::Polled { task, worker: "w2".to_owned() };
+    assert!(matches!(story.try_event(poll.clone()), Err(Refusal::TaskStatus { .. })));
+    story.wait(30);
+    story.event(poll);
+    let g = story.task("g");
+    assert_eq!((g.poll_count, g.callback_after_seconds, g.started_at), (2, 0, Some(BEGIN)));
+
+    let mut update = story.worker_update("g", WorkerStatus::Completed, json!({"other": 1}));
+    update.merge_output = true;
+    story.event(Event::Updated(update));
+    assert_eq!(story.task("g").output.as_ref(), &json!({"half": true, "other": 1}));
+}
+
+#[test]
+fn extending_the_lease_changes_nothing_else() {
+    let mut story = two_steps();
+    story.poll("g");
+    story.wait(7);
+    let mut update = story.worker_update("g", WorkerStatus::Completed, json!({"ignored": true}));
+    update.extend_lease = true;
+    story.event(Event::Updated(update));
+    let g = story.task("g");
+    assert_eq!((g.status, g.updated_at), (TaskStatus::InProgress, story.now));
+    assert_eq!(g.output.as_ref(), &json!({}));
+}
+
+#[test]
+fn late_and_strange_reports_are_refused() {
+    let mut story = two_steps();
+    let unknown = conductor_model::TaskId(uuid::Uuid::nil());
+    assert_eq!(
+        story.try_event(Event::Polled { task: unknown, worker: "w".to_owned() }),
+        Err(Refusal::UnknownTask { task: unknown })
+    );
+    let task = story.id("g");
+    story.poll("g");
+    assert!(matches!(
+        story.try_event(Event::Polled { task, worker: "w2".to_owned() }),
+        Err(Refusal::TaskStatus { status: TaskStatus::InProgress, .. })
+    ));
+    story.complete("g", json!({}));
+    let late = story.worker_update("g", WorkerStatus::Failed, json!({}));
+    assert_eq!(story.try_event(Event::Updated(late)), Err(Refusal::TaskOver { task, status: TaskStatus::Completed }));
+}
+
+#[test]
+fn a_start_delay_hides_the_task() {
+    let mut story =
+        Story::start(json!({"tasks": [{"name": "a", "taskReferenceName": "a", "startDelay": 20}]}), json!([]), json!({}));
+    assert_eq!(story.task("a").visible_at, BEGIN.plus_seconds(20));
+    let task = story.id("a");
+    assert!(story.try_event(Event::Polled { task, worker: "w".to_owned() }).is_err());
+    story.wait(20);
+    story.poll("a");
+}
+
+#[test]
+fn the_definitions_template_fills_what_the_input_lacks() {
+    let story = Story::start(
+        json!({"tasks": [{"name": "t", "taskReferenceName": "t", "inputParameters": {"a": 1, "b": "${workflow.input.no}"}}]}),
+        json!([{"name": "t", "inputTemplate": {"a": 9, "b": 8, "c": "${workflow.input.x}"}}]),
+        json!({"x": "given"}),
+    );
+    assert_eq!(story.task("t").input.as_ref(), &json!({"a": 1, "b": 8, "c": "given"}));
+}
+
+#[test]
+fn domains_and_the_own_id_are_known() {
+    let story = Story::start(
+        json!({"tasks": [{"name": "domained", "taskReferenceName": "t", "inputParameters": {"me": "${CPEWF_TASK_ID}", "c": "${workflow.correlationId}"}}]}),
+        json!([]),
+        json!({}),
+    );
+    assert_eq!(story.task("t").domain.as_deref(), Some("blue"));
+    assert_eq!(story.task("t").input.as_ref(), &json!({"me": story.id("t").to_string(), "c": "order-7"}));
+}
