@@ -66,7 +66,7 @@ impl FromStr for ByteSize {
         let fraction: f64 = number.parse().map_err(|_| malformed())?;
         #[expect(clippy::cast_precision_loss, reason = "factors are small powers; a size is not counted to the byte")]
         let bytes = fraction * factor as f64;
-        if !bytes.is_finite() || bytes < 0.0 || bytes > 9.0e18 {
+        if !(0.0..=9.0e18).contains(&bytes) {
             return Err(malformed());
         }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "range checked above")]
@@ -95,7 +95,7 @@ impl fmt::Display for ByteSize {
     /// The largest binary unit that divides the size evenly, so that parsing gives the same number back.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (unit, factor) in [("TiB", 1_u64 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
-            if self.0 >= factor && self.0 % factor == 0 {
+            if self.0 >= factor && self.0.is_multiple_of(factor) {
                 return write!(f, "{}{unit}", self.0 / factor);
             }
         }

@@ -1,0 +1,123 @@
+//! What can go wrong on the command line.
+
+use std::io;
+use std::path::PathBuf;
+
+use conductor_client::ClientError;
+use conductor_plugin::PackError;
+use thiserror::Error;
+
+use crate::exit::Exit;
+
+/// Why a command failed.
+#[derive(Debug, Error)]
+pub enum CliError {
+    /// The manager refused or cannot be reached.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// A file that cannot be read.
+    #[error("{} cannot be read", .path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// A file that cannot be written.
+    #[error("{} cannot be written", .path.display())]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// Something in a file of definitions.
+    #[error("{place}: {message}")]
+    Definition {
+        /// File, document, name.
+        place: String,
+        /// What is wrong and what is expected.
+        message: String,
+    },
+    /// Several faults in definitions.
+    #[error("{} faults in the definitions; nothing was applied\n  {}", .faults.len(), .faults.join("\n  "))]
+    Definitions {
+        /// Each with its place.
+        faults: Vec<String>,
+    },
+    /// An argument that clap cannot judge.
+    #[error("{message}")]
+    Usage {
+        /// What is wrong and what is expected.
+        message: String,
+    },
+    /// A directory that is no plugin, or cannot be packed.
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    /// A file that is no plugin archive.
+    #[error("{} is no plugin archive: {message}", .path.display())]
+    Archive {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// Output that cannot be shown in the format asked for.
+    #[error("the output cannot be written as {format}: {message}")]
+    Format {
+        /// The format.
+        format: &'static str,
+        /// What is wrong.
+        message: String,
+    },
+    /// No event loop.
+    #[error("the program cannot be set up")]
+    Runtime {
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl CliError {
+    /// The exit code.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Client(ClientError::Address { .. }) | Self::Usage { .. } => Exit::Usage,
+            Self::Client(ClientError::Refused(_)) => Exit::Refused,
+            Self::Client(_) => Exit::Unreachable,
+            Self::Read { .. }
+            | Self::Write { .. }
+            | Self::Definition { .. }
+            | Self::Definitions { .. }
+            | Self::Pack(_)
+            | Self::Archive { .. }
+            | Self::Format { .. }
+            | Self::Runtime { .. } => Exit::Local,
+        }
+    }
+
+    /// What to do next; may be empty.
+    pub fn hint(&self) -> &str {
+        match self {
+            Self::Client(error) => error.hint(),
+            Self::Archive { hint, .. } => hint,
+            Self::Pack(PackError::NotAPlugin { .. }) => {
+                "mend it; `conductor-agent plugin check DIR` says the same without a manager"
+            }
+            _ => "",
+        }
+    }
+
+    /// A stable code of the manager's, where there is one.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Client(error) => error.code(),
+            _ => None,
+        }
+    }
+}
