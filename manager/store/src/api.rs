@@ -88,9 +88,9 @@ pub struct DecisionWrite {
     /// The revision that is stored now, checked before anything is written; `None` = the workflow is new and is inserted.
     /// `workflow.revision` may be more than one higher: several decisions were merged.
     pub stored_revision: Option<u64>,
-    /// The workflow as it stands now.
+    /// The workflow as it stands now. Its input is stored when it is new and never again.
     pub workflow: WorkflowRecord,
-    /// Its tasks that changed.
+    /// Its tasks that changed. A task's input is stored when the task is new and never again.
     pub tasks: Vec<TaskChange>,
 }
 

@@ -6,5 +6,9 @@
 //! **Invariant:** every query is by tenant, save those that rebuild the manager's memory at start.
 
 mod api;
+mod memory;
+mod sqlite;
 
 pub use api::*;
+pub use memory::MemoryStore;
+pub use sqlite::{OpenError, SqliteStore};

@@ -1,0 +1,125 @@
+//! A batch, all or nothing: everything that could refuse it is checked before anything is changed.
+
+use std::collections::{HashMap, HashSet};
+
+use conductor_model::{TaskId, TenantName, WorkflowId};
+
+use super::state::State;
+use crate::{Batch, DecisionWrite, StoreError};
+
+/// What the earlier decisions of a batch will have done.
+#[derive(Default)]
+struct Ahead {
+    revisions: HashMap<WorkflowId, u64>,
+    keys: HashSet<(TenantName, String, String)>,
+    tasks: HashSet<TaskId>,
+    snapshots: HashSet<String>,
+}
+
+impl State {
+    /// Applies a batch.
+    pub(super) fn apply(&mut self, batch: Batch) -> Result<(), StoreError> {
+        let mut ahead = Ahead::default();
+        for decision in &batch.decisions {
+            self.check_workflow(decision, &mut ahead)?;
+            self.check_tasks(decision, &mut ahead)?;
+        }
+        check_new("message", batch.outbox.iter().map(|message| message.id), |id| self.outbox.contains_key(&id))?;
+        check_new("feed entry", batch.feed.iter().map(|entry| entry.id), |id| self.feed.contains_key(&id))?;
+        for decision in batch.decisions {
+            self.apply_decision(decision);
+        }
+        for message in batch.outbox {
+            self.last_outbox_id = self.last_outbox_id.max(message.id);
+            self.outbox.insert(message.id, message);
+        }
+        for id in batch.outbox_done {
+            self.outbox.remove(&id);
+        }
+        for agent in batch.agents {
+            self.agents.insert(agent.id.clone(), agent);
+        }
+        for entry in batch.feed {
+            self.last_feed_id = self.last_feed_id.max(entry.id);
+            self.feed.insert(entry.id, entry);
+        }
+        Ok(())
+    }
+
+    fn check_workflow(&self, decision: &DecisionWrite, ahead: &mut Ahead) -> Result<(), StoreError> {
+        let record = &decision.workflow;
+        let id = record.id;
+        ahead.snapshots.extend(decision.snapshot.iter().map(|snapshot| snapshot.digest.clone()));
+        let stored = ahead.revisions.get(&id).copied().or_else(|| self.workflows.get(&id).map(|known| known.revision));
+        match (decision.stored_revision, stored) {
+            (None, Some(_)) => return Err(StoreError::Exists { what: format!("workflow {id}") }),
+            (Some(expected), Some(stored)) if expected == stored => {}
+            (Some(_), _) => return Err(StoreError::Conflict { workflow: id }),
+            (None, None) => {
+                if !ahead.snapshots.contains(&*record.snapshot) && !self.snapshots.contains_key(&*record.snapshot) {
+                    let message = format!("snapshot {} is not stored", record.snapshot);
+                    return Err(StoreError::Backend { operation: "store a workflow", message });
+                }
+                if let Some(key) = &record.idempotency_key {
+                    let full = (record.tenant.clone(), record.name.clone(), key.clone());
+                    if self.idempotency_keys.contains_key(&full) || !ahead.keys.insert(full) {
+                        let what = format!("workflow {id}, or another {} with the idempotency key {key:?},", record.name);
+                        return Err(StoreError::Exists { what });
+                    }
+                }
+            }
+        }
+        ahead.revisions.insert(id, record.revision);
+        Ok(())
+    }
+
+    fn check_tasks(&self, decision: &DecisionWrite, ahead: &mut Ahead) -> Result<(), StoreError> {
+        for change in &decision.tasks {
+            let id = change.record.id;
+            let known = self.tasks.contains_key(&id) || ahead.tasks.contains(&id);
+            match (change.inserted, known) {
+                (true, true) => return Err(StoreError::Exists { what: format!("task {id}") }),
+                (true, false) => _ = ahead.tasks.insert(id),
+                (false, true) => {}
+                (false, false) => {
+                    let message = format!("task {id} is not stored");
+                    return Err(StoreError::Backend { operation: "update a task", message });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn apply_decision(&mut self, decision: DecisionWrite) {
+        if let Some(snapshot) = decision.snapshot {
+            self.snapshots.entry(snapshot.digest.clone()).or_insert(snapshot);
+        }
+        let mut record = decision.workflow;
+        if let Some(key) = &record.idempotency_key {
+            self.idempotency_keys.insert((record.tenant.clone(), record.name.clone(), key.clone()), record.id);
+        }
+        // As everywhere: an input is stored with the first write and never again.
+        if let Some(known) = self.workflows.get(&record.id) {
+            record.input = known.input.clone();
+        }
+        self.workflows.insert(record.id, record);
+        for change in decision.tasks {
+            let mut record = change.record;
+            if let Some(known) = self.tasks.get(&record.id) {
+                record.input = known.input.clone();
+            }
+            self.tasks_of.insert((record.workflow_id, record.seq), record.id);
+            self.tasks.insert(record.id, record);
+        }
+    }
+}
+
+fn check_new(what: &str, ids: impl Iterator<Item = u64>, known: impl Fn(u64) -> bool) -> Result<(), StoreError> {
+    let mut seen = HashSet::new();
+    for id in ids {
+        if known(id) || !seen.insert(id) {
+            return Err(StoreError::Backend { operation: "store a batch", message: format!("{what} {id} is stored already") });
+        }
+    }
+    Ok(())
+}

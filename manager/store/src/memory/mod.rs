@@ -1,0 +1,8 @@
+//! The store in memory: for tests and simulations. It keeps the same promises as the others, save surviving the process.
+
+mod batch;
+mod filter;
+mod state;
+mod store;
+
+pub use store::MemoryStore;

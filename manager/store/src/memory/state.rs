@@ -1,0 +1,45 @@
+//! What is kept.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use conductor_model::{
+    AgentId, AgentRecord, FeedEntry, LogLine, NodeInstance, PluginRecord, Snapshot, TaskDef, TaskId, TaskRecord, TenantName,
+    WorkflowDef, WorkflowId, WorkflowRecord,
+};
+
+use crate::OutboxMessage;
+
+/// Everything, behind one lock.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) closed: bool,
+    pub(super) snapshots: HashMap<String, Arc<Snapshot>>,
+    pub(super) workflows: BTreeMap<WorkflowId, WorkflowRecord>,
+    /// Tenant, name and key → workflow.
+    pub(super) idempotency_keys: HashMap<(TenantName, String, String), WorkflowId>,
+    pub(super) tasks: BTreeMap<TaskId, TaskRecord>,
+    /// Workflow and `seq` → task.
+    pub(super) tasks_of: BTreeMap<(WorkflowId, u32), TaskId>,
+    pub(super) outbox: BTreeMap<u64, OutboxMessage>,
+    pub(super) last_outbox_id: u64,
+    pub(super) feed: BTreeMap<u64, FeedEntry>,
+    pub(super) last_feed_id: u64,
+    pub(super) agents: BTreeMap<AgentId, AgentRecord>,
+    pub(super) logs: BTreeMap<(TaskId, u64), (TenantName, LogLine)>,
+    pub(super) task_defs: BTreeMap<(TenantName, String), TaskDef>,
+    pub(super) workflow_defs: BTreeMap<(TenantName, String, i32), WorkflowDef>,
+    /// In order of arrival.
+    pub(super) plugins: Vec<PluginRecord>,
+    pub(super) node_instances: BTreeMap<(TenantName, String), NodeInstance>,
+    pub(super) tokens: HashMap<String, (TenantName, String)>,
+}
+
+impl State {
+    /// A workflow's tasks after `after_seq`, by `seq`.
+    pub(super) fn tasks_of(&self, id: WorkflowId, after_seq: u32) -> impl Iterator<Item = &TaskRecord> {
+        let after = (Bound::Excluded((id, after_seq)), Bound::Included((id, u32::MAX)));
+        self.tasks_of.range(after).filter_map(|(_, task)| self.tasks.get(task))
+    }
+}

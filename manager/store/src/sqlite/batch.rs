@@ -1,0 +1,51 @@
+//! A batch of decisions, written in order.
+
+use rusqlite::Connection;
+
+use super::counters::Counter;
+use super::{agents, feed, outbox, tasks, workflows};
+use crate::{Batch, DecisionWrite, StoreError};
+
+/// Writes the batch. On an error the caller undoes what was written.
+pub(super) fn write(connection: &Connection, batch: Batch) -> Result<(), StoreError> {
+    let last_message = batch.outbox.iter().map(|message| message.id).max();
+    let last_entry = batch.feed.iter().map(|entry| entry.id).max();
+    for decision in batch.decisions {
+        write_decision(connection, decision)?;
+    }
+    for message in &batch.outbox {
+        outbox::insert(connection, message)?;
+    }
+    outbox::delete(connection, &batch.outbox_done)?;
+    for agent in &batch.agents {
+        agents::put(connection, agent)?;
+    }
+    for entry in &batch.feed {
+        feed::insert(connection, entry)?;
+    }
+    if let Some(id) = last_message {
+        Counter::Outbox.raise(connection, id)?;
+    }
+    if let Some(id) = last_entry {
+        Counter::Feed.raise(connection, id)?;
+    }
+    Ok(())
+}
+
+fn write_decision(connection: &Connection, decision: DecisionWrite) -> Result<(), StoreError> {
+    if let Some(snapshot) = &decision.snapshot {
+        workflows::put_snapshot(connection, snapshot)?;
+    }
+    match decision.stored_revision {
+        None => workflows::insert(connection, decision.workflow)?,
+        Some(stored) => workflows::update(connection, decision.workflow, stored)?,
+    }
+    for change in decision.tasks {
+        if change.inserted {
+            tasks::insert(connection, change.record)?;
+        } else {
+            tasks::update(connection, change.record)?;
+        }
+    }
+    Ok(())
+}

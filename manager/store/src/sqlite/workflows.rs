@@ -1,0 +1,271 @@
+//! Rows of workflows and the snapshots they run by.
+
+use std::sync::Arc;
+
+use conductor_model::{Snapshot, TenantName, Timestamp, WorkflowId, WorkflowRecord};
+use rusqlite::types::Value as Sql;
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use serde_json::Value;
+
+use super::codec::{During, from_json, int, is_duplicate, name, rows, to_json, unsigned, workflow_id};
+use super::payload::{self, Kind};
+use crate::{Page, StoreError, WorkflowFilter};
+
+const COLUMNS: &str = "id, body, input, output, variables";
+
+/// Stores a snapshot unless it is there.
+pub(super) fn put_snapshot(connection: &Connection, snapshot: &Snapshot) -> Result<(), StoreError> {
+    const OPERATION: &str = "store a snapshot";
+    let mut known = connection.prepare_cached("SELECT 1 FROM snapshot WHERE digest = ?1").during(OPERATION)?;
+    if known.exists([&snapshot.digest]).during(OPERATION)? {
+        return Ok(());
+    }
+    let body = to_json(OPERATION, snapshot)?;
+    let mut statement = connection.prepare_cached("INSERT INTO snapshot (digest, body) VALUES (?1, ?2)").during(OPERATION)?;
+    statement.execute(params![snapshot.digest, body]).during(OPERATION)?;
+    Ok(())
+}
+
+/// The snapshot with a digest.
+pub(super) fn snapshot(connection: &Connection, digest: &str) -> Result<Option<Arc<Snapshot>>, StoreError> {
+    const OPERATION: &str = "load a snapshot";
+    let body: Option<String> = connection
+        .prepare_cached("SELECT body FROM snapshot WHERE digest = ?1")
+        .during(OPERATION)?
+        .query_row([digest], |row| row.get(0))
+        .optional()
+        .during(OPERATION)?;
+    body.map(|body| from_json("snapshot", &body).map(Arc::new)).transpose()
+}
+
+/// Stores a new workflow.
+pub(super) fn insert(connection: &Connection, mut record: WorkflowRecord) -> Result<(), StoreError> {
+    const OPERATION: &str = "store a workflow";
+    let id = record.id;
+    let owner = id.as_bytes();
+    let input = payload::store(connection, owner, Kind::Input, &record.input)?;
+    let (output, variables, body) = split(connection, &mut record)?;
+    let mut statement = connection
+        .prepare_cached(
+            "INSERT INTO workflow (id, tenant, name, version, status, open, revision, snapshot, created_at, timer_at,
+                 correlation_id, idempotency_key, input, output, variables, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+        )
+        .during(OPERATION)?;
+    let inserted = statement.execute(params![
+        owner,
+        record.tenant.as_str(),
+        record.name,
+        record.version,
+        record.status.as_str(),
+        !record.status.is_terminal(),
+        int(record.revision),
+        &*record.snapshot,
+        record.created_at.0,
+        record.timer_at.map(|at| at.0),
+        record.correlation_id,
+        record.idempotency_key,
+        input,
+        output,
+        variables,
+        body,
+    ]);
+    match inserted {
+        Err(error) if is_duplicate(&error) => {
+            let what = match &record.idempotency_key {
+                Some(key) => format!("workflow {id}, or another {} with the idempotency key {key:?},", record.name),
+                None => format!("workflow {id}"),
+            };
+            Err(StoreError::Exists { what })
+        }
+        result => result.map(|_| ()).during(OPERATION),
+    }
+}
+
+/// Stores a workflow as it stands now, if the stored revision is still `stored_revision`.
+pub(super) fn update(connection: &Connection, mut record: WorkflowRecord, stored_revision: u64) -> Result<(), StoreError> {
+    const OPERATION: &str = "update a workflow";
+    let id = record.id;
+    let (output, variables, body) = split(connection, &mut record)?;
+    let (status, open) = (record.status.as_str(), !record.status.is_terminal());
+    let timer_at = record.timer_at.map(|at| at.0);
+    // Nearly always the status is as before: then no index needs to be touched.
+    let mut same_status = connection
+        .prepare_cached(
+            "UPDATE workflow SET revision = ?4, timer_at = ?5, output = ?6, variables = ?7, body = ?8
+             WHERE id = ?1 AND revision = ?2 AND status = ?3",
+        )
+        .during(OPERATION)?;
+    let (stored, new) = (int(stored_revision), int(record.revision));
+    let changed = same_status
+        .execute(params![id.as_bytes(), stored, status, new, timer_at, output, variables, body])
+        .during(OPERATION)?;
+    if changed == 1 {
+        return Ok(());
+    }
+    let mut any_status = connection
+        .prepare_cached(
+            "UPDATE workflow SET status = ?3, revision = ?4, timer_at = ?5, output = ?6, variables = ?7, body = ?8, open = ?9
+             WHERE id = ?1 AND revision = ?2",
+        )
+        .during(OPERATION)?;
+    let changed = any_status
+        .execute(params![id.as_bytes(), stored, status, new, timer_at, output, variables, body, open])
+        .during(OPERATION)?;
+    if changed == 1 { Ok(()) } else { Err(StoreError::Conflict { workflow: id }) }
+}
+
+/// Takes the payloads out of a record: output, variables and the rest as JSON. The input never changes after the start.
+fn split(connection: &Connection, record: &mut WorkflowRecord) -> Result<(Option<String>, Option<String>, String), StoreError> {
+    let id = record.id;
+    let output = payload::store(connection, id.as_bytes(), Kind::Output, &record.output)?;
+    let variables = payload::store(connection, id.as_bytes(), Kind::Variables, &record.variables)?;
+    let null = Arc::new(Value::Null);
+    record.input = Arc::clone(&null);
+    record.output = Arc::clone(&null);
+    record.variables = null;
+    Ok((output, variables, to_json("store a workflow", record)?))
+}
+
+struct Columns {
+    id: WorkflowId,
+    body: String,
+    input: Option<String>,
+    output: Option<String>,
+    variables: Option<String>,
+}
+
+fn columns(row: &Row<'_>) -> Result<Columns, rusqlite::Error> {
+    let id = workflow_id(0, row.get_ref(0)?.as_blob()?)?;
+    Ok(Columns { id, body: row.get(1)?, input: row.get(2)?, output: row.get(3)?, variables: row.get(4)? })
+}
+
+fn assemble(connection: &Connection, columns: Columns) -> Result<WorkflowRecord, StoreError> {
+    let mut record: WorkflowRecord = from_json(&format!("workflow {}", columns.id), &columns.body)?;
+    let owner = columns.id.as_bytes();
+    record.input = payload::load(connection, owner, Kind::Input, columns.input)?;
+    record.output = payload::load(connection, owner, Kind::Output, columns.output)?;
+    record.variables = payload::load(connection, owner, Kind::Variables, columns.variables)?;
+    Ok(record)
+}
+
+fn one(connection: &Connection, condition: &str, values: &[Sql]) -> Result<Option<WorkflowRecord>, StoreError> {
+    const OPERATION: &str = "load a workflow";
+    let found = connection
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM workflow WHERE {condition}"))
+        .during(OPERATION)?
+        .query_row(params_from_iter(values), columns)
+        .optional()
+        .during(OPERATION)?;
+    found.map(|columns| assemble(connection, columns)).transpose()
+}
+
+fn blob(id: WorkflowId) -> Sql {
+    Sql::Blob(id.as_bytes().to_vec())
+}
+
+/// A workflow of any tenant.
+pub(super) fn any(connection: &Connection, id: WorkflowId) -> Result<Option<WorkflowRecord>, StoreError> {
+    one(connection, "id = ?1", &[blob(id)])
+}
+
+/// A workflow of a tenant.
+pub(super) fn get(connection: &Connection, tenant: &TenantName, id: WorkflowId) -> Result<Option<WorkflowRecord>, StoreError> {
+    one(connection, "id = ?1 AND tenant = ?2", &[blob(id), Sql::Text(tenant.as_str().to_owned())])
+}
+
+/// The workflow that was started with a key.
+pub(super) fn by_idempotency_key(
+    connection: &Connection,
+    tenant: &TenantName,
+    name: &str,
+    key: &str,
+) -> Result<Option<WorkflowRecord>, StoreError> {
+    let values = [tenant.as_str(), name, key].map(|text| Sql::Text(text.to_owned()));
+    one(connection, "tenant = ?1 AND name = ?2 AND idempotency_key = ?3", &values)
+}
+
+/// Id, tenant and timer of each workflow that is not over.
+pub(super) fn open(connection: &Connection) -> Result<Vec<(WorkflowId, TenantName, Option<Timestamp>)>, StoreError> {
+    const OPERATION: &str = "load the open workflows";
+    let mut statement =
+        connection.prepare_cached("SELECT id, tenant, timer_at FROM workflow WHERE open = 1 ORDER BY id").during(OPERATION)?;
+    let rows = statement
+        .query_map([], |row| {
+            let timer: Option<i64> = row.get(2)?;
+            Ok((workflow_id(0, row.get_ref(0)?.as_blob()?)?, name(1, row.get(1)?)?, timer.map(Timestamp)))
+        })
+        .during(OPERATION)?;
+    rows.collect::<Result<_, _>>().during(OPERATION)
+}
+
+/// Workflows, newest first.
+pub(super) fn list(
+    connection: &Connection,
+    tenant: &TenantName,
+    filter: &WorkflowFilter,
+    page: Page<WorkflowId>,
+) -> Result<Vec<WorkflowRecord>, StoreError> {
+    const OPERATION: &str = "list workflows";
+    let (mut condition, mut values) = conditions(tenant, filter);
+    if let Some(before) = page.before {
+        values.push(blob(before));
+        condition.push_str(&format!(" AND id < ?{}", values.len()));
+    }
+    values.push(Sql::Integer(rows(page.limit)));
+    values.push(Sql::Integer(int(page.offset)));
+    let count = values.len();
+    let sql = format!("SELECT {COLUMNS} FROM workflow WHERE {condition} ORDER BY id DESC LIMIT ?{} OFFSET ?{count}", count - 1);
+    let mut statement = connection.prepare_cached(&sql).during(OPERATION)?;
+    let found = statement.query_map(params_from_iter(values), columns).during(OPERATION)?;
+    let found: Vec<Columns> = found.collect::<Result<_, _>>().during(OPERATION)?;
+    found.into_iter().map(|columns| assemble(connection, columns)).collect()
+}
+
+/// How many workflows a filter matches, counted up to `at_most`.
+pub(super) fn count(
+    connection: &Connection,
+    tenant: &TenantName,
+    filter: &WorkflowFilter,
+    at_most: u64,
+) -> Result<u64, StoreError> {
+    const OPERATION: &str = "count workflows";
+    let (condition, mut values) = conditions(tenant, filter);
+    values.push(Sql::Integer(int(at_most)));
+    let sql = format!("SELECT count(*) FROM (SELECT 1 FROM workflow WHERE {condition} LIMIT ?{})", values.len());
+    let mut statement = connection.prepare_cached(&sql).during(OPERATION)?;
+    statement.query_row(params_from_iter(values), |row| row.get(0)).map(unsigned).during(OPERATION)
+}
+
+fn conditions(tenant: &TenantName, filter: &WorkflowFilter) -> (String, Vec<Sql>) {
+    let mut condition = "tenant = ?1".to_owned();
+    let mut values = vec![Sql::Text(tenant.as_str().to_owned())];
+    let mut add = |clause: &str, value: Sql| {
+        values.push(value);
+        condition.push_str(&format!(" AND {clause} ?{}", values.len()));
+    };
+    if let Some(name) = &filter.name {
+        add("name =", Sql::Text(name.clone()));
+    }
+    if let Some(correlation_id) = &filter.correlation_id {
+        add("correlation_id =", Sql::Text(correlation_id.clone()));
+    }
+    if let Some(version) = filter.version {
+        add("version =", Sql::Integer(version.into()));
+    }
+    if let Some(from) = filter.started_from {
+        add("created_at >=", Sql::Integer(from.0));
+    }
+    if let Some(before) = filter.started_before {
+        add("created_at <", Sql::Integer(before.0));
+    }
+    if !filter.statuses.is_empty() {
+        let mut places = Vec::new();
+        for status in &filter.statuses {
+            values.push(Sql::Text(status.as_str().to_owned()));
+            places.push(format!("?{}", values.len()));
+        }
+        condition.push_str(&format!(" AND status IN ({})", places.join(", ")));
+    }
+    (condition, values)
+}

@@ -1,0 +1,160 @@
+//! The one thread that writes.
+//!
+//! Jobs come over a bounded channel. Whatever waits is put into one transaction (group commit), each job behind a
+//! savepoint of its own, so that one that fails leaves nothing behind and takes no other with it. Callers are answered
+//! after the commit.
+
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, SendError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+
+use super::OpenError;
+use super::codec::During;
+use crate::{Done, StoreError};
+
+/// Jobs that wait at most; who submits more waits.
+const JOBS_WAITING_MAX: usize = 1024;
+/// Jobs in one commit at most, so that the first of them does not wait long for its answer.
+const JOBS_PER_COMMIT_MAX: usize = 256;
+
+/// A piece of writing.
+pub(super) struct Job {
+    /// Does the writes. An error undoes those it has done.
+    pub(super) work: Box<dyn FnOnce(&Connection) -> Result<(), StoreError> + Send>,
+    /// Answers the caller, once it is known whether the writes are on the disk.
+    pub(super) done: Done,
+}
+
+enum Message {
+    Job(Job),
+    Close,
+}
+
+/// The thread and the channel to it.
+#[derive(Debug)]
+pub(super) struct Writer {
+    jobs: SyncSender<Message>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    /// Starts the thread.
+    pub(super) fn start(connection: Connection) -> Result<Self, OpenError> {
+        let (jobs, inbox) = sync_channel(JOBS_WAITING_MAX);
+        let thread = std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || run(&connection, &inbox))
+            .map_err(|source| OpenError::Thread { source })?;
+        Ok(Self { jobs, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Hands a job over, waiting for room. Once the thread has ended, the answer is `Closed`.
+    pub(super) fn submit(&self, job: Job) {
+        if let Err(SendError(Message::Job(job))) = self.jobs.send(Message::Job(job)) {
+            (job.done)(Err(StoreError::Closed));
+        }
+    }
+
+    /// Does a job and waits for its value.
+    pub(super) fn call<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (sender, receiver) = sync_channel(1);
+        let (value_in, value_out) = sync_channel(1);
+        self.submit(Job {
+            work: Box::new(move |connection| {
+                let _ = value_in.send(work(connection)?);
+                Ok(())
+            }),
+            done: Box::new(move |result| {
+                let _ = sender.send(result);
+            }),
+        });
+        receiver.recv().unwrap_or(Err(StoreError::Closed))?;
+        value_out.recv().map_err(|_| StoreError::Closed)
+    }
+
+    /// Finishes what was submitted and ends the thread.
+    pub(super) fn close(&self) {
+        let Ok(mut thread) = self.thread.lock() else { return };
+        if let Some(thread) = thread.take() {
+            let _ = self.jobs.send(Message::Close);
+            if thread.join().is_err() {
+                tracing::error!("the database's thread has panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn run(connection: &Connection, inbox: &Receiver<Message>) {
+    let mut open = true;
+    while open {
+        let Ok(Message::Job(first)) = inbox.recv() else { break };
+        let mut jobs = vec![first];
+        while jobs.len() < JOBS_PER_COMMIT_MAX {
+            match inbox.try_recv() {
+                Ok(Message::Job(job)) => jobs.push(job),
+                Ok(Message::Close) => {
+                    open = false;
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        commit_group(connection, jobs);
+    }
+    if let Err(error) = connection.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)") {
+        tracing::warn!(%error, "the database was not tidied at its close; the next start does it");
+    }
+}
+
+fn commit_group(connection: &Connection, jobs: Vec<Job>) {
+    let began = execute(connection, "BEGIN IMMEDIATE", "begin a transaction");
+    let mut answers: Vec<(Done, Result<(), StoreError>)> = Vec::with_capacity(jobs.len());
+    for Job { work, done } in jobs {
+        let result = began.clone().and_then(|()| in_savepoint(connection, work));
+        answers.push((done, result));
+    }
+    let committed = began.and_then(|()| execute(connection, "COMMIT", "commit"));
+    if committed.is_err() && !connection.is_autocommit() {
+        let _ = execute(connection, "ROLLBACK", "roll back");
+    }
+    for (done, result) in answers {
+        done(result.and_then(|()| committed.clone()));
+    }
+}
+
+fn in_savepoint(
+    connection: &Connection,
+    work: Box<dyn FnOnce(&Connection) -> Result<(), StoreError> + Send>,
+) -> Result<(), StoreError> {
+    if connection.is_autocommit() {
+        // A full disk or the like has made SQLite undo the whole group; nothing may be written on its own now.
+        let message = "the transaction was undone because of an earlier error".to_owned();
+        return Err(StoreError::Backend { operation: "write", message });
+    }
+    execute(connection, "SAVEPOINT job", "open a savepoint")?;
+    let result = work(connection);
+    if result.is_err() && !connection.is_autocommit() {
+        execute(connection, "ROLLBACK TO job", "roll back to a savepoint")?;
+    }
+    if !connection.is_autocommit() {
+        execute(connection, "RELEASE job", "release a savepoint")?;
+    }
+    result
+}
+
+fn execute(connection: &Connection, sql: &str, operation: &'static str) -> Result<(), StoreError> {
+    let mut statement = connection.prepare_cached(sql).during(operation)?;
+    statement.execute([]).map(|_| ()).during(operation)
+}
