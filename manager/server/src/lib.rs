@@ -5,5 +5,6 @@
 //! - [`broker`]: outbox → RabbitMQ with confirms; RabbitMQ → events. The only module that names lapin.
 
 pub mod app;
+pub mod broker;
 pub mod clock;
 pub mod config;

@@ -1,10 +1,22 @@
 //! Agents: registration, what they have, and payloads too large for the broker.
 
-use conductor_model::{AgentId, AgentRecord, TaskId, TenantName};
-use conductor_wire::agent_api::{AgentHello, AgentWelcome};
-use serde_json::{Map, Value};
+use std::io::Write;
+use std::path::Path;
 
+use conductor_model::{AgentId, AgentRecord, AgentState, NodeInstance, TaskId, TenantName, Timestamp, limits};
+use conductor_wire::agent_api::{AgentHello, AgentWelcome};
+use conductor_wire::amqp::agent_queue;
+use conductor_wire::{PROTOCOL, PROTOCOL_OLDEST};
+use serde_json::{Map, Value, json};
+
+use super::core::{Message, output_path};
 use super::{App, AppError};
+use crate::clock;
+
+/// Most tasks that one agent may run at once.
+const SLOTS_MAX: u32 = 4096;
+/// Messages that an agent takes ahead of its slots: cancel orders must reach it while all slots are taken.
+const PREFETCH_BUFFER: u16 = 16;
 
 /// An agent with what it has at the moment.
 #[derive(Clone, Debug)]
@@ -21,8 +33,48 @@ impl App {
     /// # Errors
     /// `protocol-unsupported`; `agent-of-another-tenant`; unavailable while the broker cannot be reached.
     pub async fn register_agent(&self, tenant: &TenantName, id: AgentId, hello: AgentHello) -> Result<AgentWelcome, AppError> {
-        let _ = (tenant, id, hello);
-        unreachable!("filled in by the deciding thread")
+        if !(PROTOCOL_OLDEST..=PROTOCOL).contains(&hello.protocol) {
+            let message = format!(
+                "agent {id} speaks protocol {}; this manager speaks {PROTOCOL_OLDEST} to {PROTOCOL}: install an agent of the manager's version",
+                hello.protocol
+            );
+            return Err(AppError::conflict("protocol-unsupported", message));
+        }
+        if hello.slots == 0 || hello.slots > SLOTS_MAX {
+            let message = format!("slots is {}; it must be between 1 and {SLOTS_MAX}", hello.slots);
+            return Err(AppError::invalid("slots-invalid", message));
+        }
+        let declared = self.inner.broker.declare_agent_queue(&id).await;
+        declared.map_err(|error| AppError::Unavailable { reason: error.to_string() })?;
+        let now = clock::now();
+        let instance = host_instance(tenant, &id, now);
+        self.read(move |store| store.ensure_node_instance(instance)).await?;
+        let record = Box::new(AgentRecord {
+            id: id.clone(),
+            tenant: tenant.clone(),
+            name: hello.name,
+            state: AgentState::Offline,
+            labels: hello.labels,
+            facts: hello.facts,
+            slots: hello.slots,
+            version: hello.version,
+            protocol: hello.protocol,
+            incarnation: hello.incarnation,
+            registered_at: now,
+            last_seen_at: now,
+        });
+        let prefetch = u16::try_from(hello.slots).unwrap_or(u16::MAX).saturating_add(PREFETCH_BUFFER);
+        self.inner.core.ask(|reply| Message::Register { record, reply }).await?;
+        let settings = &self.inner.settings;
+        Ok(AgentWelcome {
+            queue: agent_queue(&id),
+            id,
+            amqp_url: settings.agent_broker_url().expose().to_owned(),
+            lease_interval_ms: settings.lease.interval_ms,
+            lease_ms: settings.lease.lease_ms,
+            manager_time_ms: clock::now().0,
+            prefetch,
+        })
     }
 
     /// All agents of a tenant, by id.
@@ -30,8 +82,8 @@ impl App {
     /// # Errors
     /// When the manager shuts down.
     pub async fn agents(&self, tenant: &TenantName) -> Result<Vec<AgentView>, AppError> {
-        let _ = tenant;
-        unreachable!("filled in by the deciding thread")
+        let tenant = tenant.clone();
+        Ok(self.inner.core.ask(|reply| Message::Agents { tenant, reply }).await?)
     }
 
     /// The input of a task that is too large for the broker.
@@ -39,8 +91,9 @@ impl App {
     /// # Errors
     /// `not-found` when the agent has no such task.
     pub async fn task_input_for_agent(&self, tenant: &TenantName, agent: &AgentId, task: TaskId) -> Result<Value, AppError> {
-        let _ = (tenant, agent, task);
-        unreachable!("filled in by the deciding thread")
+        let (tenant, agent) = (tenant.clone(), agent.clone());
+        let input = self.inner.core.ask(|reply| Message::TaskInput { tenant, agent, task, reply }).await?;
+        Ok(Value::clone(&input))
     }
 
     /// Keeps an output that is too large for the broker until the task's report names it.
@@ -54,7 +107,54 @@ impl App {
         task: TaskId,
         output: Map<String, Value>,
     ) -> Result<(), AppError> {
-        let _ = (tenant, agent, task, output);
-        unreachable!("filled in by the deciding thread")
+        let text = serde_json::to_vec(&output)
+            .map_err(|source| AppError::Internal { operation: "writing an output", source: Box::new(source) })?;
+        if text.len() > limits::TASK_PAYLOAD_BYTES_MAX {
+            return Err(AppError::TooLarge {
+                what: "the output",
+                size_bytes: text.len() as u64,
+                limit_bytes: limits::TASK_PAYLOAD_BYTES_MAX as u64,
+            });
+        }
+        let (tenant, agent) = (tenant.clone(), agent.clone());
+        self.inner.core.ask(|reply| Message::Holds { tenant, agent, task, reply }).await?;
+        let path = output_path(&self.inner.outputs_dir, task);
+        let written = tokio::task::spawn_blocking(move || write_durably(&path, &text)).await;
+        let written = written.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        written.map_err(|source| AppError::Internal { operation: "keeping a large output", source: Box::new(source) })
     }
+}
+
+/// The node instance of an agent's host, as it is at first.
+fn host_instance(tenant: &TenantName, id: &AgentId, now: Timestamp) -> NodeInstance {
+    NodeInstance {
+        id: id.to_string(),
+        tenant: tenant.clone(),
+        node_id: id.to_string(),
+        deployment_id: String::new(),
+        host_id: Some(id.to_string()),
+        state: "started".to_owned(),
+        version: 1,
+        index: 1,
+        runtime_properties: Map::new(),
+        system_properties: match json!({ "agent": id }) {
+            Value::Object(properties) => properties,
+            _ => Map::new(),
+        },
+        relationships: Vec::new(),
+        scaling_groups: Vec::new(),
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+/// Writes a file so that it is whole or absent, also after a crash.
+fn write_durably(path: &Path, text: &[u8]) -> std::io::Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(dir)?;
+    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    file.write_all(text)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    std::fs::File::open(dir)?.sync_all()
 }

@@ -4,52 +4,96 @@
 //! the commit; reads go to the store's readers.
 
 mod agents;
+pub mod core;
 mod definitions;
 mod error;
+pub mod metrics;
 mod reads;
+mod tokens;
 mod workflows;
 
 pub use agents::AgentView;
+pub use core::Announcement;
 pub use error::AppError;
+pub use tokens::{Caller, token_hash};
 pub use workflows::{IdempotencyStrategy, StartCommand};
 
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
-use conductor_model::{FeedEntry, TenantName};
-use conductor_store::Store;
-use tokio::sync::broadcast;
+use conductor_model::FeedEntry;
+use conductor_store::{OutboxMessage, Store, StoreError};
+use tokio::sync::{broadcast, mpsc, watch};
 
-/// Who makes a request.
-#[derive(Clone, Debug)]
-pub struct Caller {
-    /// Whose data it may see.
-    pub tenant: TenantName,
-    /// Name of its token.
-    pub name: String,
-}
+use self::core::{Core, CoreHandle, CoreSettings, Message, Outlets};
+use self::definitions::PlanCache;
+use self::metrics::Metrics;
+use crate::broker::{self, Broker};
+use crate::config::Settings;
+
+/// Feed entries that a slow listener may lag behind before it must read from the store.
+const FEED_LAG_MAX: usize = 4096;
 
 /// The application. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct App {
-    pub(crate) inner: Arc<Inner>,
+    inner: Arc<Inner>,
 }
 
 /// What all handles share.
 #[derive(Debug)]
-pub(crate) struct Inner {
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) feed: broadcast::Sender<Arc<FeedEntry>>,
+struct Inner {
+    store: Arc<dyn Store>,
+    core: CoreHandle,
+    broker: Broker,
+    feed: broadcast::Sender<Arc<FeedEntry>>,
+    plans: PlanCache,
+    settings: Settings,
+    outputs_dir: PathBuf,
+    metrics: Metrics,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl App {
-    /// Whose token this is; `None` = nobody's.
+    /// Builds the deciding thread's memory from the store, starts the thread, and gives the broker's part, which the caller
+    /// runs ([`broker::Parts::run`]).
     ///
     /// # Errors
-    /// When the store fails.
-    pub async fn authenticate(&self, token: &str) -> Result<Option<Caller>, AppError> {
-        let hash = token_hash(token);
-        let found = self.read(move |store| store.token(&hash)).await?;
-        Ok(found.map(|(tenant, name)| Caller { tenant, name }))
+    /// When the store cannot be read or the thread cannot be started.
+    pub(crate) fn start(settings: &Settings, store: Arc<dyn Store>, metrics: Metrics) -> Result<(Self, broker::Parts), StoreError> {
+        let outputs_dir = settings.data_dir.join("outputs");
+        let (handle, messages) = CoreHandle::channel();
+        let (outbox, outgoing) = mpsc::unbounded_channel::<OutboxMessage>();
+        let (feed, _) = broadcast::channel(FEED_LAG_MAX);
+        let lease_ms = settings.lease.lease_ms;
+        let core_settings = CoreSettings {
+            lease_interval_ms: i64::try_from(settings.lease.interval_ms).unwrap_or(i64::MAX),
+            lease_ms: i64::try_from(lease_ms).unwrap_or(i64::MAX),
+            grace_ms: GRACE_MS,
+            outputs_dir: outputs_dir.clone(),
+        };
+        let outlets = Outlets { outbox, feed: feed.clone() };
+        let core = Core::open(Arc::clone(&store), core_settings, outlets, metrics.clone(), handle.clone())?;
+        let thread = std::thread::Builder::new()
+            .name("deciding".to_owned())
+            .spawn(move || core.run(&messages))
+            .map_err(|error| StoreError::Backend { operation: "starting the deciding thread", message: error.to_string() })?;
+        let lease_ms = u32::try_from(lease_ms).unwrap_or(u32::MAX);
+        let (broker, parts) =
+            Broker::new(settings.broker.clone(), lease_ms, handle.clone(), Arc::clone(&store), metrics.clone(), outgoing);
+        let inner = Inner {
+            store,
+            core: handle,
+            broker,
+            feed,
+            plans: PlanCache::default(),
+            settings: settings.clone(),
+            outputs_dir,
+            metrics,
+            thread: Mutex::new(Some(thread)),
+        };
+        Ok((Self { inner: Arc::new(inner) }, parts))
     }
 
     /// Hears every feed entry from now on, of all tenants (the receiver filters). A slow listener loses entries and must
@@ -58,11 +102,60 @@ impl App {
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<FeedEntry>> {
         self.inner.feed.subscribe()
     }
+
+    /// Puts an entry into the feed.
+    pub fn announce(&self, announcement: Announcement) {
+        self.inner.core.tell(Message::Announce(Box::new(announcement)));
+    }
+
+    /// Hears that plugins were added or removed: what tasks run by is looked up anew.
+    pub fn plugins_changed(&self) {
+        self.inner.core.tell(Message::PluginsChanged);
+    }
+
+    /// Whether there is a session with the broker.
+    #[must_use]
+    pub fn broker_connected(&self) -> bool {
+        self.inner.broker.is_connected()
+    }
+
+    /// The manager's settings.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.inner.settings
+    }
+
+    /// Stores what is decided and ends the deciding thread. Later commands are refused as unavailable.
+    pub fn stop(&self) {
+        self.inner.core.tell(Message::Stop);
+        let thread = self.inner.thread.lock().ok().and_then(|mut thread| thread.take());
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("the deciding thread panicked");
+        }
+    }
+
+    /// Keeps the feed within its bound until `shutdown` turns true.
+    pub(crate) async fn trim_feed(self, mut shutdown: watch::Receiver<bool>) {
+        loop {
+            let pause = tokio::time::sleep(TRIM_EVERY);
+            tokio::select! {
+                _ = shutdown.wait_for(|stop| *stop) => return,
+                () = pause => {}
+            }
+            let last = self.inner.metrics.last_feed_id.load(std::sync::atomic::Ordering::Relaxed);
+            let up_to = last.saturating_sub(self.inner.settings.feed.keep_entries);
+            if up_to > 0
+                && let Err(error) = self.read(move |store| store.trim_feed(up_to)).await
+            {
+                tracing::warn!(%error, "the feed could not be trimmed");
+            }
+        }
+    }
 }
 
-/// What is stored of a token: the SHA-256 of its text, in hexadecimal.
-#[must_use]
-pub fn token_hash(token: &str) -> String {
-    use sha2::{Digest, Sha256};
-    hex::encode(Sha256::digest(token.as_bytes()))
-}
+/// From TERM to KILL on a host, in ms.
+const GRACE_MS: u64 = 5_000;
+/// How often the feed is cut to its bound.
+const TRIM_EVERY: std::time::Duration = std::time::Duration::from_secs(30);

@@ -9,7 +9,7 @@ use conductor_store::{Store, StoreError};
 use super::{App, AppError};
 
 impl App {
-    /// Runs a read of the store on the blocking pool.
+    /// Runs a read of the store, or a write that no decision is needed for, on the blocking pool.
     ///
     /// # Errors
     /// As the store says.
@@ -28,9 +28,18 @@ impl App {
     /// The compiled definitions that a workflow runs by (cached).
     ///
     /// # Errors
-    /// When the snapshot cannot be read.
+    /// When the snapshot is missing or cannot be read.
     pub async fn plan_of(&self, workflow: &WorkflowRecord) -> Result<Arc<Plan>, AppError> {
-        let _ = workflow;
-        unreachable!("filled in by the deciding thread")
+        if let Some(plan) = self.inner.plans.by_digest(&workflow.snapshot) {
+            return Ok(plan);
+        }
+        let digest = Arc::clone(&workflow.snapshot);
+        let snapshot = self.read(move |store| store.snapshot(&digest)).await?;
+        let snapshot = snapshot.ok_or_else(|| AppError::not_found("snapshot", &workflow.snapshot))?;
+        let plan = Plan::compile(snapshot)
+            .map_err(|source| AppError::Internal { operation: "reading a stored definition", source: Box::new(source) })?;
+        let plan = Arc::new(plan);
+        self.inner.plans.keep(&plan);
+        Ok(plan)
     }
 }

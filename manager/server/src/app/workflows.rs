@@ -3,12 +3,17 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use conductor_engine::WorkerUpdate;
+use conductor_engine::{Event, StartRequest, WorkerUpdate};
 use conductor_model::{TaskId, TaskRecord, TenantName, WorkflowDef, WorkflowId};
 use conductor_placement::Unplaced;
 use serde_json::{Map, Value};
 
+use super::core::{Message, PollRequest, StartOrder};
 use super::{App, AppError};
+use crate::clock::{self, SystemIds};
+
+/// The highest priority (Conductor API).
+const PRIORITY_MAX: u8 = 99;
 
 /// What to start (Conductor API: StartWorkflowRequest).
 #[derive(Clone, Debug, Default)]
@@ -53,8 +58,24 @@ impl App {
     /// # Errors
     /// `not-found` for an unknown definition or version, `idempotency-key-used`, `definition-invalid`, `priority-invalid`.
     pub async fn start_workflow(&self, tenant: &TenantName, command: StartCommand) -> Result<WorkflowId, AppError> {
-        let _ = (tenant, command);
-        unreachable!("filled in by the deciding thread")
+        if command.priority > PRIORITY_MAX {
+            let message = format!("priority is {}; it must be between 0 and {PRIORITY_MAX}", command.priority);
+            return Err(AppError::invalid("priority-invalid", message));
+        }
+        let plan = self.plan_to_start(tenant, &command.name, command.version, command.definition).await?;
+        let request = StartRequest {
+            id: WorkflowId::generate(&mut SystemIds),
+            tenant: tenant.clone(),
+            input: command.input,
+            correlation_id: command.correlation_id,
+            idempotency_key: command.idempotency_key,
+            priority: command.priority,
+            task_to_domain: command.task_to_domain,
+            created_by: command.created_by,
+        };
+        let idempotency = command.idempotency;
+        let core = &self.inner.core;
+        Ok(core.ask(|reply| Message::Start(StartOrder { plan, request, idempotency, reply })).await?)
     }
 
     /// Schedules nothing new in it. Pausing a paused workflow does nothing.
@@ -62,8 +83,7 @@ impl App {
     /// # Errors
     /// `not-found`; `workflow-over`.
     pub async fn pause_workflow(&self, tenant: &TenantName, id: WorkflowId) -> Result<(), AppError> {
-        let _ = (tenant, id);
-        unreachable!("filled in by the deciding thread")
+        self.control(tenant, id, Event::Pause).await
     }
 
     /// Goes on with a paused workflow.
@@ -71,8 +91,7 @@ impl App {
     /// # Errors
     /// `not-found`; `workflow-not-paused`; `workflow-over`.
     pub async fn resume_workflow(&self, tenant: &TenantName, id: WorkflowId) -> Result<(), AppError> {
-        let _ = (tenant, id);
-        unreachable!("filled in by the deciding thread")
+        self.control(tenant, id, Event::Resume).await
     }
 
     /// Ends a workflow. Terminating a terminated workflow does nothing.
@@ -85,8 +104,7 @@ impl App {
         id: WorkflowId,
         reason: Option<String>,
     ) -> Result<(), AppError> {
-        let _ = (tenant, id, reason);
-        unreachable!("filled in by the deciding thread")
+        self.control(tenant, id, Event::Terminate { reason }).await
     }
 
     /// Hands out up to `count` tasks of a type, waiting up to `wait` for the first.
@@ -102,8 +120,16 @@ impl App {
         count: usize,
         wait: Duration,
     ) -> Result<Vec<TaskRecord>, AppError> {
-        let _ = (tenant, task_type, domain, worker, count, wait);
-        unreachable!("filled in by the deciding thread")
+        let request = |reply| PollRequest {
+            tenant: tenant.clone(),
+            task_type: task_type.to_owned(),
+            domain: domain.map(str::to_owned),
+            worker: worker.to_owned(),
+            count,
+            until: clock::now() + wait,
+            reply,
+        };
+        Ok(self.inner.core.ask(|reply| Message::Poll(request(reply))).await?)
     }
 
     /// Applies a worker's report. A report on a task that is over is accepted and dropped.
@@ -111,8 +137,8 @@ impl App {
     /// # Errors
     /// `not-found`; `task-on-agent` for a task that an agent runs.
     pub async fn update_task(&self, tenant: &TenantName, update: WorkerUpdate) -> Result<(), AppError> {
-        let _ = (tenant, update);
-        unreachable!("filled in by the deciding thread")
+        let tenant = tenant.clone();
+        Ok(self.inner.core.ask(|reply| Message::Update { tenant, update, reply }).await?)
     }
 
     /// The open task at a step, by reference; `None` when there is none.
@@ -125,8 +151,8 @@ impl App {
         id: WorkflowId,
         reference: &str,
     ) -> Result<Option<TaskId>, AppError> {
-        let _ = (tenant, id, reference);
-        unreachable!("filled in by the deciding thread")
+        let (tenant, reference) = (tenant.clone(), reference.to_owned());
+        Ok(self.inner.core.ask(|reply| Message::OpenTask { tenant, workflow: id, reference, reply }).await?)
     }
 
     /// Why a task has no agent yet; `None` when it needs none or has one.
@@ -134,8 +160,8 @@ impl App {
     /// # Errors
     /// `not-found`.
     pub async fn explain_placement(&self, tenant: &TenantName, task: TaskId) -> Result<Option<Unplaced>, AppError> {
-        let _ = (tenant, task);
-        unreachable!("filled in by the deciding thread")
+        let tenant = tenant.clone();
+        Ok(self.inner.core.ask(|reply| Message::Explain { tenant, task, reply }).await?)
     }
 
     /// Queue depths of tasks that wait for pollers, by task type (domains added up).
@@ -143,7 +169,12 @@ impl App {
     /// # Errors
     /// When the manager shuts down.
     pub async fn queue_sizes(&self, tenant: &TenantName) -> Result<BTreeMap<String, u64>, AppError> {
-        let _ = tenant;
-        unreachable!("filled in by the deciding thread")
+        let tenant = tenant.clone();
+        Ok(self.inner.core.ask(|reply| Message::QueueSizes { tenant, reply }).await?)
+    }
+
+    async fn control(&self, tenant: &TenantName, workflow: WorkflowId, event: Event) -> Result<(), AppError> {
+        let tenant = tenant.clone();
+        Ok(self.inner.core.ask(|reply| Message::Control { tenant, workflow, event, reply }).await?)
     }
 }

@@ -1,0 +1,266 @@
+//! What is to be stored, and what follows once it is.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use conductor_engine::{Decision, Effect, TaskChange};
+use conductor_model::{AgentRecord, FeedEntry, Snapshot, TaskId, WorkflowId, WorkflowRecord};
+use conductor_store::{Batch, DecisionWrite, OutboxMessage, StoreError};
+
+use super::message::{Announcement, CommandError, Message};
+use super::{BATCHES_IN_FLIGHT_MAX, Core, Decided};
+
+/// What follows on a commit: `Ok` = it is durable.
+type After = Box<dyn FnOnce(Result<(), &StoreError>) + Send>;
+
+/// What one workflow changed in the batch that is being made. Later decisions overwrite earlier ones, so that a row is
+/// written once per batch however often it changed.
+#[derive(Debug)]
+struct Merged {
+    snapshot: Option<Arc<Snapshot>>,
+    stored_revision: Option<u64>,
+    workflow: WorkflowRecord,
+    tasks: Vec<TaskChange>,
+    at: HashMap<TaskId, usize>,
+}
+
+/// The batch that is being made.
+#[derive(Default)]
+pub(super) struct Building {
+    merged: Vec<Merged>,
+    at: HashMap<WorkflowId, usize>,
+    agents: HashMap<conductor_model::AgentId, AgentRecord>,
+    outbox: Vec<OutboxMessage>,
+    feed: Vec<FeedEntry>,
+    pub(super) outbox_done: Vec<u64>,
+    after: Vec<After>,
+}
+
+impl std::fmt::Debug for Building {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Building").field("workflows", &self.merged.len()).finish_non_exhaustive()
+    }
+}
+
+impl Building {
+    /// Whether there is anything to store or to answer.
+    pub(super) fn is_empty(&self) -> bool {
+        self.merged.is_empty()
+            && self.agents.is_empty()
+            && self.feed.is_empty()
+            && self.outbox_done.is_empty()
+            && self.after.is_empty()
+    }
+
+    /// Notes what follows once the batch is stored or has failed.
+    pub(super) fn after(&mut self, act: impl FnOnce(Result<(), &StoreError>) + Send + 'static) {
+        self.after.push(Box::new(act));
+    }
+
+    /// Notes an answer that is given once the batch is stored.
+    pub(super) fn reply<T: Send + 'static>(&mut self, reply: super::message::Reply<T>, value: T) {
+        self.after(move |stored| {
+            let _ = reply.send(match stored {
+                Ok(()) => Ok(value),
+                Err(error) => Err(CommandError::NotStored(error.clone())),
+            });
+        });
+    }
+
+    /// Notes that an agent changed.
+    pub(super) fn agent(&mut self, record: AgentRecord) {
+        self.agents.insert(record.id.clone(), record);
+    }
+
+    fn workflow(&mut self, stored_revision: Option<u64>, snapshot: Option<Arc<Snapshot>>, workflow: WorkflowRecord) -> &mut Merged {
+        let index = *self.at.entry(workflow.id).or_insert_with(|| {
+            self.merged.push(Merged {
+                snapshot,
+                stored_revision,
+                workflow: workflow.clone(),
+                tasks: Vec::new(),
+                at: HashMap::new(),
+            });
+            self.merged.len() - 1
+        });
+        let merged = &mut self.merged[index];
+        merged.workflow = workflow;
+        merged
+    }
+}
+
+impl Merged {
+    fn task(&mut self, change: TaskChange) {
+        match self.at.get(&change.record.id) {
+            Some(&index) => {
+                let inserted = self.tasks[index].inserted || change.inserted;
+                self.tasks[index] = TaskChange { inserted, ..change };
+            }
+            None => {
+                self.at.insert(change.record.id, self.tasks.len());
+                self.tasks.push(change);
+            }
+        }
+    }
+}
+
+impl Core {
+    /// Applies a decision to the indices and notes what is to be stored.
+    pub(super) fn apply(&mut self, workflow: WorkflowId, stored_revision: Option<u64>, decision: Decision) -> Decided {
+        let tasks: Vec<_> = decision.tasks.iter().map(|change| change.record.clone()).collect();
+        self.note(workflow, stored_revision, None, decision);
+        Decided { tasks }
+    }
+
+    /// As [`Core::apply`], for a workflow that is new.
+    pub(super) fn apply_start(&mut self, workflow: WorkflowId, snapshot: Arc<Snapshot>, decision: Decision) {
+        self.note(workflow, None, Some(snapshot), decision);
+    }
+
+    fn note(&mut self, id: WorkflowId, stored_revision: Option<u64>, snapshot: Option<Arc<Snapshot>>, decision: Decision) {
+        let Decision { workflow, tasks, effects, feed } = decision;
+        let Some(workflow) = workflow else { return };
+        self.runs.touched(id, self.batch_number, workflow.status.is_terminal());
+        self.index.observe_workflow(id, workflow.timer_at);
+        let tenant = workflow.tenant.clone();
+        for change in &tasks {
+            self.index.observe(&change.record, self.now);
+            self.fleet.observe(&change.record);
+        }
+        let merged = self.building.workflow(stored_revision, snapshot, workflow);
+        for change in tasks {
+            merged.task(change);
+        }
+        for entry in feed {
+            self.last_feed_id += 1;
+            let agent_id = entry.task.and_then(|task| self.fleet.holder(task).cloned());
+            self.building.feed.push(FeedEntry {
+                id: self.last_feed_id,
+                tenant: tenant.clone(),
+                at: self.now,
+                kind: entry.kind.to_owned(),
+                workflow_id: Some(id),
+                task_id: entry.task,
+                agent_id,
+                data: entry.data,
+            });
+        }
+        for effect in effects {
+            self.effect(id, effect);
+        }
+    }
+
+    fn effect(&mut self, workflow: WorkflowId, effect: Effect) {
+        match effect {
+            Effect::Dispatch { task } => self.dispatch(workflow, task),
+            Effect::Cancel { task, dispatch, agent, reason } => self.cancel_on_agent(task, dispatch, agent, reason),
+            Effect::Alert { task, message } => {
+                self.metrics.alerts.inc();
+                tracing::warn!(%workflow, ?task, "{message}");
+            }
+        }
+    }
+
+    /// Puts a message into the outbox: stored with the decision, sent once that is durable.
+    pub(super) fn outbox(&mut self, message: impl FnOnce(u64) -> OutboxMessage) {
+        self.last_outbox_id += 1;
+        self.building.outbox.push(message(self.last_outbox_id));
+    }
+
+    /// Puts an entry into the feed that no decision made.
+    pub(super) fn announce(&mut self, announcement: Announcement) {
+        self.last_feed_id += 1;
+        self.building.feed.push(FeedEntry {
+            id: self.last_feed_id,
+            tenant: announcement.tenant,
+            at: self.now,
+            kind: announcement.kind.to_owned(),
+            workflow_id: announcement.task.map(|(workflow, _)| workflow),
+            task_id: announcement.task.map(|(_, task)| task),
+            agent_id: announcement.agent,
+            data: announcement.data,
+        });
+    }
+
+    /// Hands what was decided to the store, unless enough is on its way.
+    pub(super) fn submit_batch(&mut self) {
+        if self.building.is_empty() || self.in_flight >= BATCHES_IN_FLIGHT_MAX {
+            return;
+        }
+        let building = std::mem::take(&mut self.building);
+        let number = self.batch_number;
+        self.batch_number += 1;
+        self.in_flight += 1;
+        self.metrics.batch(building.merged.len());
+        let (outbox, feed) = (building.outbox, building.feed);
+        let batch = Batch {
+            decisions: building
+                .merged
+                .into_iter()
+                .map(|merged| DecisionWrite {
+                    snapshot: merged.snapshot,
+                    stored_revision: merged.stored_revision,
+                    workflow: merged.workflow,
+                    tasks: merged.tasks,
+                })
+                .collect(),
+            outbox: outbox.clone(),
+            outbox_done: building.outbox_done,
+            agents: building.agents.into_values().collect(),
+            feed: feed.clone(),
+        };
+        let outlets = self.outlets.clone();
+        let handle = self.handle.clone();
+        let after = building.after;
+        self.store.submit(
+            batch,
+            Box::new(move |result| {
+                if result.is_ok() {
+                    for message in outbox {
+                        let _ = outlets.outbox.send(message);
+                    }
+                }
+                for act in after {
+                    act(result.as_ref().map(|()| ()));
+                }
+                if result.is_ok() {
+                    for entry in feed {
+                        let _ = outlets.feed.send(Arc::new(entry));
+                    }
+                }
+                handle.tell(Message::Committed { batch: number, result });
+            }),
+        );
+    }
+
+    /// The store answered.
+    pub(super) fn committed(&mut self, batch: u64, result: Result<(), StoreError>) {
+        self.in_flight -= 1;
+        match result {
+            Ok(()) => {
+                self.runs.stored(batch);
+                self.starting_keys.retain(|_, (_, pending)| *pending > batch);
+            }
+            Err(error) => {
+                tracing::error!(%error, batch, "what was decided could not be stored; rebuilding from the store");
+                self.metrics.commit_failures.inc();
+                self.failed.get_or_insert(error);
+            }
+        }
+    }
+
+    /// After a failed batch: once every batch is answered, what was decided since is dropped and the memory rebuilt.
+    pub(super) fn recover_when_answered(&mut self) {
+        let Some(error) = self.failed.clone() else { return };
+        for act in std::mem::take(&mut self.building).after {
+            act(Err(&error));
+        }
+        if self.in_flight > 0 {
+            return;
+        }
+        match self.rebuild() {
+            Ok(()) => self.failed = None,
+            Err(error) => tracing::error!(%error, "the store cannot be read; trying again"),
+        }
+    }
+}

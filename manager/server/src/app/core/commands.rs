@@ -1,0 +1,191 @@
+//! Starting, controlling and updating workflows.
+
+use std::sync::Arc;
+
+use conductor_engine::{Context, Event, Refusal, Run, WorkerUpdate};
+use conductor_model::{AgentId, TaskId, TenantName, WorkflowId, WorkflowStatus};
+use serde_json::Value;
+
+use super::message::{Answer, CommandError, Reply, StartKey, StartOrder};
+use super::{Core, DecideError};
+use crate::app::workflows::IdempotencyStrategy;
+
+impl Core {
+    /// Starts a workflow, unless its idempotency key is taken.
+    pub(super) fn start(&mut self, order: StartOrder) {
+        let StartOrder { plan, request, idempotency, reply } = order;
+        let id = request.id;
+        if let Some(key) = request.idempotency_key.clone() {
+            let name = plan.snapshot().workflow.name.clone();
+            let key = StartKey { tenant: request.tenant.clone(), name, key };
+            match self.holder_of(&key) {
+                Ok(Some((holder, over))) => match idempotency {
+                    IdempotencyStrategy::ReturnExisting => return self.building.reply(reply, holder),
+                    IdempotencyStrategy::FailOnRunning if over => {}
+                    IdempotencyStrategy::Fail | IdempotencyStrategy::FailOnRunning => {
+                        let _ = reply.send(Err(CommandError::KeyUsed(holder)));
+                        return;
+                    }
+                },
+                Ok(None) => {}
+                Err(error) => {
+                    let _ = reply.send(Err(CommandError::NotStored(error)));
+                    return;
+                }
+            }
+            self.starting_keys.insert(key, (id, self.batch_number));
+        }
+        self.runs.remember_plan(&plan);
+        let snapshot = Arc::clone(plan.snapshot());
+        let mut context = Context { now: self.now, ids: &mut self.ids, jitter: rand::random() };
+        let (run, decision) = Run::start(plan, request, &mut context);
+        self.metrics.workflows_started.inc();
+        self.runs.insert(run, self.batch_number);
+        self.apply_start(id, snapshot, decision);
+        self.building.reply(reply, id);
+    }
+
+    /// The newest run that was started with a key, and whether it is over.
+    fn holder_of(&self, key: &StartKey) -> Result<Option<(WorkflowId, bool)>, conductor_store::StoreError> {
+        if let Some(&(id, _)) = self.starting_keys.get(key) {
+            let over = self.runs.peek(id).is_none_or(|run| run.workflow().status.is_terminal());
+            return Ok(Some((id, over)));
+        }
+        let stored = self.store.workflow_by_idempotency_key(&key.tenant, &key.name, &key.key)?;
+        Ok(stored.map(|workflow| {
+            let status = self.runs.peek(workflow.id).map_or(workflow.status, |run| run.workflow().status);
+            (workflow.id, status.is_terminal())
+        }))
+    }
+
+    /// Pauses, resumes or terminates. What is already so is answered well.
+    pub(super) fn control(&mut self, tenant: &TenantName, workflow: WorkflowId, event: Event, reply: Reply<()>) {
+        let status = match self.status_for(tenant, workflow) {
+            Ok(status) => status,
+            Err(error) => {
+                let _ = reply.send(Err(error));
+                return;
+            }
+        };
+        let already = match (&event, status) {
+            (Event::Pause, WorkflowStatus::Paused) | (Event::Terminate { .. }, WorkflowStatus::Terminated) => true,
+            _ => false,
+        };
+        if already {
+            return self.building.reply(reply, ());
+        }
+        let resumes = matches!(event, Event::Resume);
+        match self.decide(workflow, event) {
+            Ok(_) => {
+                if resumes {
+                    self.observe_open_tasks(workflow);
+                }
+                self.building.reply(reply, ());
+            }
+            Err(error) => {
+                let _ = reply.send(Err(command_error(error, workflow)));
+            }
+        }
+    }
+
+    /// After a resume: what was parked while the workflow was paused goes back to where it waits.
+    fn observe_open_tasks(&mut self, workflow: WorkflowId) {
+        let Some(run) = self.runs.peek(workflow) else { return };
+        for task in run.open_tasks() {
+            self.index.observe(task, self.now);
+        }
+    }
+
+    /// A worker reports. On a task that is over, the report is accepted and dropped.
+    pub(super) fn update(&mut self, tenant: &TenantName, update: WorkerUpdate, reply: Reply<()>) {
+        let task = update.task;
+        let result = self.workflow_of_task(tenant, task).and_then(|workflow| {
+            let Some(workflow) = workflow else { return Ok(()) };
+            if self.runs.peek(workflow).and_then(|run| run.task(task)).is_some_and(|record| record.agent.is_some()) {
+                return Err(CommandError::TaskOnAgent(task));
+            }
+            match self.decide(workflow, Event::Updated(update)) {
+                Ok(_) | Err(DecideError::Refused(Refusal::TaskOver { .. } | Refusal::WorkflowStatus { .. })) => Ok(()),
+                Err(error) => Err(command_error(error, workflow)),
+            }
+        });
+        match result {
+            Ok(()) => self.building.reply(reply, ()),
+            Err(error) => {
+                let _ = reply.send(Err(error));
+            }
+        }
+    }
+
+    /// Which task is open at a step.
+    pub(super) fn open_task(&mut self, tenant: &TenantName, workflow: WorkflowId, reference: &str, reply: Reply<Option<TaskId>>) {
+        match self.status_for(tenant, workflow) {
+            Ok(_) => {
+                let task = self.runs.peek(workflow).and_then(|run| run.latest(reference));
+                reply.answer(task.filter(|task| !task.status.is_terminal()).map(|task| task.id));
+            }
+            Err(error) => {
+                let _ = reply.send(Err(error));
+            }
+        }
+    }
+
+    /// Whether an agent has a task.
+    pub(super) fn holds(&mut self, tenant: &TenantName, agent: &AgentId, task: TaskId, reply: Reply<()>) {
+        let ours = self.fleet.agents.get(agent).is_some_and(|agent| agent.record.tenant == *tenant);
+        if ours && self.index.claim(task).is_some_and(|(holder, _, _)| holder == agent) {
+            reply.answer(());
+        } else {
+            let _ = reply.send(Err(CommandError::UnknownTask(task)));
+        }
+    }
+
+    /// The input of a task that an agent has.
+    pub(super) fn task_input(&mut self, tenant: &TenantName, agent: &AgentId, task: TaskId, reply: Reply<Arc<Value>>) {
+        let holds = self.index.claim(task).is_some_and(|(holder, _, _)| holder == agent);
+        let found = match self.workflow_of_task(tenant, task) {
+            Ok(Some(workflow)) if holds => self.runs.peek(workflow).and_then(|run| run.task(task)).map(|task| Arc::clone(&task.input)),
+            _ => None,
+        };
+        match found {
+            Some(input) => reply.answer(input),
+            None => {
+                let _ = reply.send(Err(CommandError::UnknownTask(task)));
+            }
+        }
+    }
+
+    /// Loads a workflow and says how it stands, when it belongs to the tenant.
+    fn status_for(&mut self, tenant: &TenantName, workflow: WorkflowId) -> Result<WorkflowStatus, CommandError> {
+        match self.runs.get(workflow, self.store.as_ref(), self.batch_number) {
+            Ok(Some(run)) if run.workflow().tenant == *tenant => Ok(run.workflow().status),
+            Ok(_) => Err(CommandError::UnknownWorkflow(workflow)),
+            Err(error) => Err(CommandError::NotStored(error)),
+        }
+    }
+
+    /// The workflow of an open task, in memory; `None` = the task is over. Fails when the tenant has no such task.
+    pub(super) fn workflow_of_task(&mut self, tenant: &TenantName, task: TaskId) -> Result<Option<WorkflowId>, CommandError> {
+        match self.index.workflow_of(task) {
+            Some(workflow) => match self.status_for(tenant, workflow) {
+                Ok(_) => Ok(Some(workflow)),
+                Err(CommandError::UnknownWorkflow(_)) => Err(CommandError::UnknownTask(task)),
+                Err(error) => Err(error),
+            },
+            None => match self.store.task(tenant, task) {
+                Ok(Some(_)) => Ok(None),
+                Ok(None) => Err(CommandError::UnknownTask(task)),
+                Err(error) => Err(CommandError::NotStored(error)),
+            },
+        }
+    }
+}
+
+/// A refusal as the caller hears it.
+pub(super) fn command_error(error: DecideError, workflow: WorkflowId) -> CommandError {
+    match error {
+        DecideError::UnknownWorkflow => CommandError::UnknownWorkflow(workflow),
+        DecideError::Refused(refusal) => CommandError::Refused(refusal),
+        DecideError::Store(error) => CommandError::NotStored(error),
+    }
+}

@@ -1,0 +1,255 @@
+//! What waits for pollers, for a place or for a moment. Worked out from the task records by [`Index::observe`], after each
+//! decision and at start alike, so that it cannot drift from what is stored.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use conductor_model::{AgentId, TaskId, TaskRecord, TaskStatus, TenantName, Timestamp, WorkflowId};
+
+use super::timers::{Timer, Timers};
+
+/// Which tasks a poller may get.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct QueueKey {
+    pub(super) tenant: TenantName,
+    pub(super) task_type: std::sync::Arc<str>,
+    pub(super) domain: Option<String>,
+}
+
+/// Tasks that ask the same of an agent: when the first of a class finds no place, none of it does.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct ClassKey {
+    pub(super) tenant: TenantName,
+    pub(super) requires: Option<String>,
+    pub(super) target: Option<AgentId>,
+}
+
+/// Order in a queue: higher priority first, then older (ids are drawn in order of time).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Rank {
+    priority: std::cmp::Reverse<u8>,
+    pub(super) task: TaskId,
+}
+
+/// Where an open task stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    /// Nobody can take it now.
+    Nowhere,
+    /// In a queue for pollers.
+    Queue(QueueKey),
+    /// Waits for an agent.
+    Class(ClassKey),
+    /// An agent has it.
+    Claimed { agent: AgentId, dispatch: u32, since: Timestamp },
+}
+
+#[derive(Debug)]
+struct Open {
+    workflow: WorkflowId,
+    rank: Rank,
+    place: Place,
+    /// Where it goes once it is visible.
+    later: Option<Place>,
+    timer_at: Option<Timestamp>,
+}
+
+/// See the module's text.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    open: HashMap<TaskId, Open>,
+    queues: HashMap<QueueKey, BTreeSet<Rank>>,
+    classes: BTreeMap<ClassKey, BTreeSet<Rank>>,
+    pub(super) timers: Timers,
+    /// Queues that got a task since pollers were last served.
+    pub(super) woken: BTreeSet<QueueKey>,
+    /// Whether a place may have become possible since places were last looked for.
+    pub(super) places_changed: bool,
+}
+
+impl Index {
+    /// Takes note of how a task stands now.
+    pub(super) fn observe(&mut self, task: &TaskRecord, now: Timestamp) {
+        self.forget_place(task.id);
+        if task.status.is_terminal() {
+            self.open.remove(&task.id);
+            self.timers.clear(&Timer::Task(task.id));
+            self.timers.clear(&Timer::Visible(task.id));
+            return;
+        }
+        let place = place_of(task);
+        let rank = Rank { priority: std::cmp::Reverse(task.priority), task: task.id };
+        let (place, later) = match place {
+            Place::Queue(_) | Place::Class(_) if task.visible_at > now => (Place::Nowhere, Some(place)),
+            place => (place, None),
+        };
+        match task.timer_at {
+            Some(at) => self.timers.set(Timer::Task(task.id), at),
+            None => self.timers.clear(&Timer::Task(task.id)),
+        }
+        if later.is_some() {
+            self.timers.set(Timer::Visible(task.id), task.visible_at);
+        } else {
+            self.timers.clear(&Timer::Visible(task.id));
+        }
+        let open = Open { workflow: task.workflow_id, rank, place: Place::Nowhere, later, timer_at: task.timer_at };
+        self.open.insert(task.id, open);
+        self.enter(task.id, place);
+    }
+
+    /// Takes note of a workflow's own timer; `None` also when it is over.
+    pub(super) fn observe_workflow(&mut self, id: WorkflowId, timer_at: Option<Timestamp>) {
+        match timer_at {
+            Some(at) => self.timers.set(Timer::Workflow(id), at),
+            None => self.timers.clear(&Timer::Workflow(id)),
+        }
+    }
+
+    /// The moment has come from which a task may be polled or placed.
+    pub(super) fn now_visible(&mut self, task: TaskId) {
+        if let Some(place) = self.open.get_mut(&task).and_then(|open| open.later.take()) {
+            self.enter(task, place);
+        }
+    }
+
+    /// Takes a task out of its queue without an event: its workflow is paused. Resuming observes it again.
+    pub(super) fn park(&mut self, task: TaskId) {
+        self.forget_place(task);
+        if let Some(open) = self.open.get_mut(&task) {
+            open.place = Place::Nowhere;
+        }
+    }
+
+    /// Takes a task out of where it waits until a moment.
+    pub(super) fn postpone(&mut self, task: TaskId, until: Timestamp) {
+        self.forget_place(task);
+        if let Some(open) = self.open.get_mut(&task) {
+            open.later = Some(std::mem::replace(&mut open.place, Place::Nowhere));
+            self.timers.set(Timer::Visible(task), until);
+        }
+    }
+
+    fn enter(&mut self, task: TaskId, place: Place) {
+        let Some(open) = self.open.get_mut(&task) else { return };
+        match &place {
+            Place::Nowhere | Place::Claimed { .. } => {}
+            Place::Queue(key) => {
+                self.queues.entry(key.clone()).or_default().insert(open.rank);
+                self.woken.insert(key.clone());
+            }
+            Place::Class(key) => {
+                self.classes.entry(key.clone()).or_default().insert(open.rank);
+                self.places_changed = true;
+            }
+        }
+        open.place = place;
+    }
+
+    fn forget_place(&mut self, task: TaskId) {
+        let Some(open) = self.open.get(&task) else { return };
+        match &open.place {
+            Place::Nowhere => {}
+            Place::Claimed { .. } => self.places_changed = true,
+            Place::Queue(key) => {
+                if let Some(queue) = self.queues.get_mut(key) {
+                    queue.remove(&open.rank);
+                    if queue.is_empty() {
+                        self.queues.remove(key);
+                    }
+                }
+            }
+            Place::Class(key) => {
+                if let Some(class) = self.classes.get_mut(key) {
+                    class.remove(&open.rank);
+                    if class.is_empty() {
+                        self.classes.remove(key);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The first task of a queue.
+    pub(super) fn first_in_queue(&self, key: &QueueKey) -> Option<TaskId> {
+        self.queues.get(key)?.first().map(|rank| rank.task)
+    }
+
+    /// All classes with a task that waits, by their best task.
+    pub(super) fn waiting_classes(&self) -> Vec<(Rank, ClassKey)> {
+        let mut classes: Vec<_> =
+            self.classes.iter().filter_map(|(key, tasks)| Some((*tasks.first()?, key.clone()))).collect();
+        classes.sort();
+        classes
+    }
+
+    /// The best task of a class.
+    pub(super) fn first_in_class(&self, key: &ClassKey) -> Option<TaskId> {
+        self.classes.get(key)?.first().map(|rank| rank.task)
+    }
+
+    /// The workflow of an open task.
+    pub(super) fn workflow_of(&self, task: TaskId) -> Option<WorkflowId> {
+        self.open.get(&task).map(|open| open.workflow)
+    }
+
+    /// Which dispatch of a task an agent has.
+    pub(super) fn claimed_dispatch(&self, task: TaskId) -> Option<u32> {
+        match &self.open.get(&task)?.place {
+            Place::Claimed { dispatch, .. } => Some(*dispatch),
+            Place::Nowhere | Place::Queue(_) | Place::Class(_) => None,
+        }
+    }
+
+    /// Who has a task, which dispatch, and since when.
+    pub(super) fn claim(&self, task: TaskId) -> Option<(&AgentId, u32, Timestamp)> {
+        match &self.open.get(&task)?.place {
+            Place::Claimed { agent, dispatch, since } => Some((agent, *dispatch, *since)),
+            Place::Nowhere | Place::Queue(_) | Place::Class(_) => None,
+        }
+    }
+
+    /// Whether a task's timeout is due.
+    pub(super) fn timer_is_due(&self, task: TaskId, now: Timestamp) -> bool {
+        self.open.get(&task).and_then(|open| open.timer_at).is_some_and(|at| at <= now)
+    }
+
+    /// Tasks that wait for pollers, by type.
+    pub(super) fn queue_sizes(&self, tenant: &TenantName) -> BTreeMap<String, u64> {
+        let mut sizes = BTreeMap::new();
+        for (key, tasks) in self.queues.iter().filter(|(key, _)| key.tenant == *tenant) {
+            *sizes.entry(key.task_type.to_string()).or_default() += tasks.len() as u64;
+        }
+        sizes
+    }
+
+    /// How many tasks are open, wait for pollers, wait for a place; and how many timers are set.
+    pub(super) fn counts(&self) -> [usize; 4] {
+        let queued = self.queues.values().map(BTreeSet::len).sum();
+        let waiting = self.classes.values().map(BTreeSet::len).sum();
+        [self.open.len(), queued, waiting, self.timers.len()]
+    }
+}
+
+fn place_of(task: &TaskRecord) -> Place {
+    let waits = task.status == TaskStatus::Scheduled;
+    match &task.agent {
+        Some(part) => match (&part.assigned, waits) {
+            (Some(agent), _) => Place::Claimed {
+                agent: agent.clone(),
+                dispatch: part.dispatch,
+                since: part.assigned_at.unwrap_or(task.updated_at),
+            },
+            (None, true) => Place::Class(ClassKey {
+                tenant: task.tenant.clone(),
+                requires: part.requires.clone(),
+                target: part.target.clone(),
+            }),
+            (None, false) => Place::Nowhere,
+        },
+        None if waits && task.task_type == conductor_model::definition::TaskType::Simple => Place::Queue(QueueKey {
+            tenant: task.tenant.clone(),
+            task_type: task.definition_name.clone(),
+            domain: task.domain.clone(),
+        }),
+        None => Place::Nowhere,
+    }
+}

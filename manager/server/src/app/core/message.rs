@@ -1,0 +1,239 @@
+//! What the deciding thread can be told, and the handle to tell it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, mpsc};
+
+use conductor_engine::{Event, Plan, Refusal, StartRequest, WorkerUpdate};
+use conductor_model::{AgentId, AgentRecord, TaskId, TaskRecord, TenantName, Timestamp, WorkflowId};
+use conductor_placement::Unplaced;
+use conductor_store::StoreError;
+use conductor_wire::amqp::{Lease, TaskEvent};
+use serde_json::Value;
+use thiserror::Error;
+use tokio::sync::oneshot;
+
+use crate::app::AgentView;
+use crate::app::workflows::IdempotencyStrategy;
+
+/// Why a command changed nothing.
+#[derive(Clone, Debug, Error)]
+pub enum CommandError {
+    /// No such workflow of this tenant.
+    #[error("no such workflow: {0}")]
+    UnknownWorkflow(WorkflowId),
+    /// No such task of this tenant.
+    #[error("no such task: {0}")]
+    UnknownTask(TaskId),
+    /// The engine refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The idempotency key is taken.
+    #[error("workflow {0} was started with this idempotency key")]
+    KeyUsed(WorkflowId),
+    /// An agent runs the task; workers do not report on it.
+    #[error("task {0} is run by an agent")]
+    TaskOnAgent(TaskId),
+    /// The agent belongs to another tenant.
+    #[error("agent {0} belongs to another tenant")]
+    ForeignAgent(AgentId),
+    /// The store could not keep it; nothing was changed.
+    #[error("it could not be stored")]
+    NotStored(#[source] StoreError),
+    /// The manager stops, or rebuilds its memory after a failure; try again.
+    #[error("the manager is stopping or recovering; try again")]
+    Unavailable,
+}
+
+/// Where an answer goes. Answers that say that something changed are given after the commit.
+pub type Reply<T> = oneshot::Sender<Result<T, CommandError>>;
+
+/// Gives an answer; nobody may be waiting for it any more.
+pub(super) trait Answer<T> {
+    /// Answers with success.
+    fn answer(self, value: T);
+}
+
+impl<T> Answer<T> for Reply<T> {
+    fn answer(self, value: T) {
+        let _ = self.send(Ok(value));
+    }
+}
+
+/// The key that makes a start unique.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct StartKey {
+    /// Owner.
+    pub tenant: TenantName,
+    /// Name of the definition.
+    pub name: String,
+    /// The idempotency key.
+    pub key: String,
+}
+
+/// A start whose definitions are chosen and checked.
+#[derive(Debug)]
+pub struct StartOrder {
+    /// What it runs by.
+    pub plan: Arc<Plan>,
+    /// What to start.
+    pub request: StartRequest,
+    /// What a second start with the same key does.
+    pub idempotency: IdempotencyStrategy,
+    /// The run's id: the new one, or the one that the key belongs to.
+    pub reply: Reply<WorkflowId>,
+}
+
+/// A poll for tasks.
+#[derive(Debug)]
+pub struct PollRequest {
+    /// Owner.
+    pub tenant: TenantName,
+    /// Which tasks.
+    pub task_type: String,
+    /// Of which domain.
+    pub domain: Option<String>,
+    /// Who polls.
+    pub worker: String,
+    /// At most so many.
+    pub count: usize,
+    /// Wait until then for the first one.
+    pub until: Timestamp,
+    /// The tasks; none when the time is over.
+    pub reply: Reply<Vec<TaskRecord>>,
+}
+
+/// An agent as it presents itself in a message.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    /// Who.
+    pub agent: AgentId,
+    /// Its incarnation.
+    pub incarnation: String,
+    /// Its clock less ours, in ms.
+    pub clock_ahead_ms: i64,
+}
+
+/// Called once a report is dealt with: `true` = stored or of no use, `false` = send it again.
+pub type Settled = Box<dyn FnOnce(bool) + Send>;
+
+/// An entry for the feed that no decision made.
+#[derive(Debug)]
+pub struct Announcement {
+    /// Owner.
+    pub tenant: TenantName,
+    /// As in `node-instance.updated`.
+    pub kind: &'static str,
+    /// The workflow and task that it is about.
+    pub task: Option<(WorkflowId, TaskId)>,
+    /// The agent that it is about.
+    pub agent: Option<AgentId>,
+    /// Details.
+    pub data: Value,
+}
+
+/// What the deciding thread can be told.
+#[expect(missing_docs, reason = "the fields are those of the use cases in `app`, which say what they mean")]
+pub enum Message {
+    /// Start a workflow.
+    Start(StartOrder),
+    /// Pause, resume or terminate a workflow.
+    Control { tenant: TenantName, workflow: WorkflowId, event: Event, reply: Reply<()> },
+    /// A worker reports.
+    Update { tenant: TenantName, update: WorkerUpdate, reply: Reply<()> },
+    /// A worker polls.
+    Poll(PollRequest),
+    /// Which task is open at a step?
+    OpenTask { tenant: TenantName, workflow: WorkflowId, reference: String, reply: Reply<Option<TaskId>> },
+    /// Why has a task no agent?
+    Explain { tenant: TenantName, task: TaskId, reply: Reply<Option<Unplaced>> },
+    /// How many tasks wait for pollers?
+    QueueSizes { tenant: TenantName, reply: Reply<BTreeMap<String, u64>> },
+    /// Which agents are there?
+    Agents { tenant: TenantName, reply: Reply<Vec<AgentView>> },
+    /// An agent presents itself.
+    Register { record: Box<AgentRecord>, reply: Reply<()> },
+    /// An agent says what became of tasks.
+    Report { from: Sender, events: Vec<TaskEvent>, settled: Settled },
+    /// An agent renews its lease.
+    Lease { from: Sender, lease: Lease },
+    /// Has the agent this task?
+    Holds { tenant: TenantName, agent: AgentId, task: TaskId, reply: Reply<()> },
+    /// An input too large for the broker.
+    TaskInput { tenant: TenantName, agent: AgentId, task: TaskId, reply: Reply<Arc<Value>> },
+    /// Tell those who listen.
+    Announce(Box<Announcement>),
+    /// The broker has these messages, or they are no longer wanted.
+    OutboxDone(Vec<u64>),
+    /// The connection to the broker came or went.
+    BrokerConnected(bool),
+    /// Plugins were added or removed.
+    PluginsChanged,
+    /// A batch was stored, or not.
+    Committed { batch: u64, result: Result<(), StoreError> },
+    /// Store what is decided and end.
+    Stop,
+}
+
+impl std::fmt::Debug for Message {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Message")
+    }
+}
+
+impl Message {
+    /// Answers without doing anything.
+    pub(super) fn refuse(self, why: &CommandError) {
+        fn no<T>(reply: Reply<T>, why: &CommandError) {
+            let _ = reply.send(Err(why.clone()));
+        }
+        match self {
+            Self::Start(order) => no(order.reply, why),
+            Self::Control { reply, .. } | Self::Update { reply, .. } => no(reply, why),
+            Self::Register { reply, .. } | Self::Holds { reply, .. } => no(reply, why),
+            Self::Poll(request) => no(request.reply, why),
+            Self::OpenTask { reply, .. } => no(reply, why),
+            Self::Explain { reply, .. } => no(reply, why),
+            Self::QueueSizes { reply, .. } => no(reply, why),
+            Self::Agents { reply, .. } => no(reply, why),
+            Self::TaskInput { reply, .. } => no(reply, why),
+            Self::Report { settled, .. } => settled(false),
+            Self::Lease { .. }
+            | Self::Announce(_)
+            | Self::OutboxDone(_)
+            | Self::BrokerConnected(_)
+            | Self::PluginsChanged
+            | Self::Committed { .. }
+            | Self::Stop => {}
+        }
+    }
+}
+
+/// Tells the deciding thread things. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct CoreHandle {
+    sender: mpsc::Sender<Message>,
+}
+
+impl CoreHandle {
+    /// A handle and the end that the thread reads from.
+    #[must_use]
+    pub fn channel() -> (Self, mpsc::Receiver<Message>) {
+        let (sender, receiver) = mpsc::channel();
+        (Self { sender }, receiver)
+    }
+
+    /// Tells something that is not answered. Nothing happens when the thread has ended.
+    pub fn tell(&self, message: Message) {
+        let _ = self.sender.send(message);
+    }
+
+    /// Asks and waits for the answer.
+    ///
+    /// # Errors
+    /// What the thread answers; [`CommandError::Unavailable`] when it has ended.
+    pub async fn ask<T>(&self, make: impl FnOnce(Reply<T>) -> Message) -> Result<T, CommandError> {
+        let (reply, answer) = oneshot::channel();
+        self.sender.send(make(reply)).map_err(|_| CommandError::Unavailable)?;
+        answer.await.unwrap_or(Err(CommandError::Unavailable))
+    }
+}

@@ -1,0 +1,297 @@
+//! The deciding thread: everything that changes a workflow happens here, one event after the other.
+//!
+//! It takes messages from one channel, decides in memory, and hands what changed to the store as batches. Up to
+//! [`BATCHES_IN_FLIGHT_MAX`] batches are on their way while it goes on deciding; callers are answered once their batch is
+//! durable. When a batch fails, everything that was decided since is void: the memory is dropped and rebuilt from the
+//! store, by the same function that builds it at start.
+//!
+//! - `message`: what it can be told.
+//! - `runs`: workflows in memory.
+//! - `index`: what waits for pollers, for a place or for a moment; derived from the task records alone.
+//! - `fleet`: agents, their leases and what they have.
+//! - `commands`, `polling`, `placing`, `reports`: one room for each kind of event.
+//! - `batch`: what is to be stored, and what follows once it is.
+
+mod batch;
+mod commands;
+mod fleet;
+mod index;
+mod message;
+mod placing;
+mod polling;
+mod reports;
+mod runs;
+mod timers;
+
+pub(crate) use reports::output_path;
+pub use message::{Announcement, CommandError, CoreHandle, Message, PollRequest, Sender, StartOrder};
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use conductor_engine::{Context, Event, Refusal};
+use conductor_model::{AgentState, FeedEntry, Timestamp, WorkflowId};
+use conductor_store::{OutboxMessage, Store, StoreError};
+use tokio::sync::broadcast;
+
+use self::batch::Building;
+use self::fleet::Fleet;
+use self::index::Index;
+use self::message::Answer;
+use self::polling::Polling;
+use self::runs::Runs;
+use crate::app::metrics::Metrics;
+use crate::clock::{self, SystemIds};
+
+/// Batches that are on their way to the disk while the next one is made.
+const BATCHES_IN_FLIGHT_MAX: u64 = 2;
+/// Messages handled before what was decided is handed to the store.
+const MESSAGES_PER_BATCH_MAX: usize = 1024;
+/// The loop wakes at least this often, so that a clock that was set forward is noticed.
+const WAKE_MAX: Duration = Duration::from_secs(1);
+/// Milliseconds between two looks at the sizes of the memory.
+const WATCH_MS: i64 = 250;
+
+/// Times that the deciding thread goes by.
+#[derive(Clone, Debug)]
+pub struct CoreSettings {
+    /// How often agents renew their lease, in ms.
+    pub lease_interval_ms: i64,
+    /// After how many ms without renewal an agent's tasks are given up.
+    pub lease_ms: i64,
+    /// From TERM to KILL on the host, in ms.
+    pub grace_ms: u64,
+    /// Where outputs lie that are too large for the broker, until the report that names them.
+    pub outputs_dir: PathBuf,
+}
+
+/// Where what was decided goes after the commit.
+#[derive(Clone, Debug)]
+pub struct Outlets {
+    /// Messages for agents.
+    pub outbox: tokio::sync::mpsc::UnboundedSender<OutboxMessage>,
+    /// The feed, for those who listen live.
+    pub feed: broadcast::Sender<Arc<FeedEntry>>,
+}
+
+/// The deciding thread's memory. See the module's text.
+pub struct Core {
+    store: Arc<dyn Store>,
+    settings: CoreSettings,
+    outlets: Outlets,
+    metrics: Metrics,
+    handle: CoreHandle,
+    ids: SystemIds,
+    now: Timestamp,
+    runs: Runs,
+    index: Index,
+    fleet: Fleet,
+    polling: Polling,
+    building: Building,
+    /// Number of the batch that is being made.
+    batch_number: u64,
+    /// Batches handed to the store and not yet answered.
+    in_flight: u64,
+    /// A batch failed: nothing more is decided until all are answered and the memory is rebuilt.
+    failed: Option<StoreError>,
+    last_outbox_id: u64,
+    last_feed_id: u64,
+    /// Keys of starts that are not yet stored.
+    starting_keys: HashMap<message::StartKey, (WorkflowId, u64)>,
+    /// When the gauges were last set.
+    watched_at: Timestamp,
+    stopping: bool,
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Core").field("batch_number", &self.batch_number).finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    /// A deciding thread's memory, built from the store.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn open(
+        store: Arc<dyn Store>,
+        settings: CoreSettings,
+        outlets: Outlets,
+        metrics: Metrics,
+        handle: CoreHandle,
+    ) -> Result<Self, StoreError> {
+        let mut core = Self {
+            store,
+            settings,
+            outlets,
+            metrics,
+            handle,
+            ids: SystemIds,
+            now: clock::now(),
+            runs: Runs::default(),
+            index: Index::default(),
+            fleet: Fleet::default(),
+            polling: Polling::default(),
+            building: Building::default(),
+            batch_number: 1,
+            in_flight: 0,
+            failed: None,
+            last_outbox_id: 0,
+            last_feed_id: 0,
+            starting_keys: HashMap::new(),
+            watched_at: Timestamp::default(),
+            stopping: false,
+        };
+        core.rebuild()?;
+        Ok(core)
+    }
+
+    /// Drops the memory and builds it anew from the store: at start, and after a batch that could not be stored.
+    fn rebuild(&mut self) -> Result<(), StoreError> {
+        let work = self.store.open_work()?;
+        self.now = clock::now();
+        self.runs = Runs::default();
+        self.index = Index::default();
+        self.starting_keys.clear();
+        self.last_outbox_id = self.last_outbox_id.max(work.last_outbox_id);
+        self.last_feed_id = self.last_feed_id.max(work.last_feed_id);
+        let was_connected = self.fleet.broker_connected();
+        self.fleet = Fleet::rebuilt(work.agents, self.now, self.settings.lease_ms, was_connected);
+        for (id, _, timer_at) in &work.workflows {
+            self.index.observe_workflow(*id, *timer_at);
+        }
+        for task in &work.tasks {
+            self.index.observe(task, self.now);
+            if let Some(agent) = task.agent.as_ref().and_then(|part| part.assigned.as_ref()) {
+                self.fleet.claim(agent, task.id);
+            }
+        }
+        for message in work.outbox {
+            let _ = self.outlets.outbox.send(message);
+        }
+        for (key, due) in self.fleet.lease_timers() {
+            self.index.timers.set(timers::Timer::Lease(key), due);
+        }
+        Ok(())
+    }
+
+    /// Decides until it is told to stop or every handle is gone, then stores what is left.
+    pub fn run(mut self, messages: &Receiver<Message>) {
+        while !(self.stopping && self.in_flight == 0 && self.building.is_empty()) {
+            let mut handled = 0;
+            match messages.recv_timeout(self.wait()) {
+                Ok(message) => {
+                    self.now = clock::now();
+                    self.handle(message);
+                    handled += 1;
+                }
+                Err(RecvTimeoutError::Timeout) => self.now = clock::now(),
+                Err(RecvTimeoutError::Disconnected) => self.stopping = true,
+            }
+            while handled < MESSAGES_PER_BATCH_MAX
+                && let Ok(message) = messages.try_recv()
+            {
+                self.handle(message);
+                handled += 1;
+            }
+            self.turn();
+        }
+    }
+
+    /// What follows on messages: timers that are due, places, polls, and the batch.
+    fn turn(&mut self) {
+        if self.failed.is_some() {
+            self.recover_when_answered();
+            return;
+        }
+        self.fire_timers();
+        self.place_waiting();
+        self.serve_pollers();
+        self.submit_batch();
+        self.watch_sizes();
+    }
+
+    /// Keeps the gauges true, at most a few times a second: counting has its price.
+    fn watch_sizes(&mut self) {
+        if self.now.ms_since(self.watched_at) < WATCH_MS {
+            return;
+        }
+        self.watched_at = self.now;
+        self.metrics.sizes(self.index.counts(), self.runs.len());
+        for state in [AgentState::Active, AgentState::Draining, AgentState::Offline, AgentState::Unsupported] {
+            self.metrics.agents(state.as_str(), self.fleet.count(state));
+        }
+        self.metrics.last_feed_id.store(self.last_feed_id, Ordering::Relaxed);
+    }
+
+    /// How long to wait for a message: until the next timer, and not at all while a batch could go out.
+    fn wait(&self) -> Duration {
+        if !self.building.is_empty() && self.in_flight < BATCHES_IN_FLIGHT_MAX {
+            return Duration::ZERO;
+        }
+        match self.index.timers.next_due() {
+            Some(due) => (due - self.now).min(WAKE_MAX),
+            None => WAKE_MAX,
+        }
+    }
+
+    fn handle(&mut self, message: Message) {
+        match message {
+            Message::Committed { batch, result } => self.committed(batch, result),
+            Message::Stop => self.stopping = true,
+            other if self.failed.is_some() || self.stopping => other.refuse(&CommandError::Unavailable),
+            Message::Start(order) => self.start(order),
+            Message::Control { tenant, workflow, event, reply } => self.control(&tenant, workflow, event, reply),
+            Message::Update { tenant, update, reply } => self.update(&tenant, update, reply),
+            Message::Poll(request) => self.poll(request),
+            Message::OpenTask { tenant, workflow, reference, reply } => self.open_task(&tenant, workflow, &reference, reply),
+            Message::Explain { tenant, task, reply } => self.explain(&tenant, task, reply),
+            Message::QueueSizes { tenant, reply } => reply.answer(self.index.queue_sizes(&tenant)),
+            Message::Agents { tenant, reply } => reply.answer(self.fleet.views(&tenant)),
+            Message::Register { record, reply } => self.register(*record, reply),
+            Message::Report { from, events, settled } => self.report(&from, events, settled),
+            Message::Lease { from, lease } => self.renew_lease(&from, lease),
+            Message::Holds { tenant, agent, task, reply } => self.holds(&tenant, &agent, task, reply),
+            Message::TaskInput { tenant, agent, task, reply } => self.task_input(&tenant, &agent, task, reply),
+            Message::Announce(feed) => self.announce(*feed),
+            Message::OutboxDone(ids) => self.building.outbox_done.extend(ids),
+            Message::BrokerConnected(connected) => self.broker_connected(connected),
+            Message::PluginsChanged => self.fleet.plugins.clear(),
+        }
+    }
+
+    /// Feeds an event to a workflow, applies what was decided to the indices and notes what is to be stored.
+    fn decide(&mut self, workflow: WorkflowId, event: Event) -> Result<Decided, DecideError> {
+        let Some(run) = self.runs.get(workflow, self.store.as_ref(), self.batch_number)? else {
+            return Err(DecideError::UnknownWorkflow);
+        };
+        let stored_revision = run.workflow().revision;
+        let mut context = Context { now: self.now, ids: &mut self.ids, jitter: rand::random() };
+        let decision = run.decide(event, &mut context).map_err(DecideError::Refused)?;
+        self.metrics.decisions.inc();
+        Ok(self.apply(workflow, Some(stored_revision), decision))
+    }
+}
+
+/// What became of an event.
+#[derive(Debug, Default)]
+struct Decided {
+    /// Tasks that changed.
+    tasks: Vec<conductor_model::TaskRecord>,
+}
+
+/// Why an event changed nothing.
+#[derive(Debug, thiserror::Error)]
+enum DecideError {
+    #[error("there is no such workflow")]
+    UnknownWorkflow,
+    #[error(transparent)]
+    Refused(Refusal),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

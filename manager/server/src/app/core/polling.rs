@@ -1,0 +1,134 @@
+//! Handing tasks to workers that poll, and long polls that wait for one.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use conductor_engine::{Event, Refusal};
+use conductor_model::TaskRecord;
+
+use super::index::QueueKey;
+use super::message::{CommandError, PollRequest};
+use super::timers::Timer;
+use super::{Core, DecideError};
+
+/// Pollers that wait, by queue, first come first served.
+#[derive(Debug, Default)]
+pub(super) struct Polling {
+    waiting: BTreeMap<u64, (QueueKey, PollRequest)>,
+    queues: HashMap<QueueKey, VecDeque<u64>>,
+    last: u64,
+}
+
+impl Polling {
+    fn wait(&mut self, key: QueueKey, request: PollRequest) -> u64 {
+        self.last += 1;
+        self.queues.entry(key.clone()).or_default().push_back(self.last);
+        self.waiting.insert(self.last, (key, request));
+        self.last
+    }
+
+    /// Takes the first poller of a queue that still waits.
+    fn take(&mut self, key: &QueueKey) -> Option<(u64, PollRequest)> {
+        let queue = self.queues.get_mut(key)?;
+        while let Some(id) = queue.pop_front() {
+            if let Some((_, request)) = self.waiting.remove(&id)
+                && !request.reply.is_closed()
+            {
+                return Some((id, request));
+            }
+        }
+        self.queues.remove(key);
+        None
+    }
+
+    /// A poller's time is over.
+    pub(super) fn give_up(&mut self, id: u64) {
+        if let Some((key, request)) = self.waiting.remove(&id) {
+            if let Some(queue) = self.queues.get_mut(&key) {
+                queue.retain(|waiting| *waiting != id);
+                if queue.is_empty() {
+                    self.queues.remove(&key);
+                }
+            }
+            let _ = request.reply.send(Ok(Vec::new()));
+        }
+    }
+}
+
+impl Core {
+    /// Hands out what there is, else lets the poller wait.
+    pub(super) fn poll(&mut self, request: PollRequest) {
+        let key = QueueKey {
+            tenant: request.tenant.clone(),
+            task_type: Arc::from(request.task_type.as_str()),
+            domain: request.domain.clone(),
+        };
+        let tasks = self.take_tasks(&key, &request.worker, request.count);
+        if !tasks.is_empty() {
+            self.building.reply(request.reply, tasks);
+        } else if request.until > self.now {
+            let until = request.until;
+            let poller = self.polling.wait(key, request);
+            self.index.timers.set(Timer::Poller(poller), until);
+        } else {
+            let _ = request.reply.send(Ok(tasks));
+        }
+    }
+
+    /// Serves the pollers of queues that got a task.
+    pub(super) fn serve_pollers(&mut self) {
+        while let Some(key) = self.index.woken.pop_first() {
+            while self.index.first_in_queue(&key).is_some() {
+                let Some((id, request)) = self.polling.take(&key) else { break };
+                self.index.timers.clear(&Timer::Poller(id));
+                let tasks = self.take_tasks(&key, &request.worker, request.count);
+                self.building.reply(request.reply, tasks);
+            }
+        }
+    }
+
+    fn take_tasks(&mut self, key: &QueueKey, worker: &str, count: usize) -> Vec<TaskRecord> {
+        let mut taken = Vec::new();
+        while taken.len() < count
+            && let Some(task) = self.index.first_in_queue(key)
+        {
+            let Some(workflow) = self.index.workflow_of(task) else { break };
+            match self.decide(workflow, Event::Polled { task, worker: worker.to_owned() }) {
+                Ok(decided) => taken.extend(decided.tasks.into_iter().filter(|record| record.id == task)),
+                Err(DecideError::Refused(Refusal::WorkflowStatus { .. })) => self.index.park(task),
+                Err(error) => {
+                    tracing::error!(%task, %error, "a queued task could not be handed out");
+                    self.index.park(task);
+                }
+            }
+        }
+        taken
+    }
+}
+
+impl From<CommandError> for crate::app::AppError {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::UnknownWorkflow(id) => Self::not_found("workflow", id),
+            CommandError::UnknownTask(id) => Self::not_found("task", id),
+            CommandError::KeyUsed(_) => Self::conflict("idempotency-key-used", error.to_string()),
+            CommandError::TaskOnAgent(_) => Self::conflict("task-on-agent", error.to_string()),
+            CommandError::ForeignAgent(_) => Self::conflict("agent-of-another-tenant", error.to_string()),
+            CommandError::Unavailable => Self::Unavailable { reason: error.to_string() },
+            CommandError::NotStored(source) => {
+                tracing::error!(error = %source, "a command could not be stored");
+                Self::Unavailable { reason: "the manager cannot store anything at the moment; try again".to_owned() }
+            }
+            CommandError::Refused(refusal) => match &refusal {
+                Refusal::UnknownTask { task } => Self::not_found("task", task),
+                Refusal::TaskOver { .. } => Self::conflict("task-over", refusal.to_string()),
+                Refusal::TaskStatus { .. } | Refusal::NothingDue => Self::conflict("task-status", refusal.to_string()),
+                Refusal::StaleDispatch { .. } => Self::conflict("stale-dispatch", refusal.to_string()),
+                Refusal::WorkflowStatus { status, .. } => {
+                    let code = if status.is_terminal() { "workflow-over" } else { "workflow-not-paused" };
+                    Self::conflict(code, refusal.to_string())
+                }
+            },
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Messages from agents: reports and leases to the deciding thread, logs to the store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use conductor_model::{LogLine, TenantName, Timestamp};
+use conductor_store::Store;
+use conductor_wire::amqp::{self, FromAgent, FromAgentBody};
+use conductor_wire::{PROTOCOL, PROTOCOL_OLDEST};
+use futures_util::StreamExt;
+use lapin::message::Delivery;
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions};
+use lapin::types::FieldTable;
+use lapin::{Channel, Connection, Consumer};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::Parts;
+use crate::app::core::{CoreHandle, Message, Sender};
+use crate::clock;
+
+/// A report that could not be stored is asked for again after this pause.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// Deliveries of log lines stored in one go.
+const LOG_DELIVERIES_PER_STORE_MAX: usize = 64;
+
+type Ended = Result<(), lapin::Error>;
+
+/// Starts the three consumers. Each ends only with a failure.
+pub(super) async fn start(connection: &Connection, parts: &Parts) -> Result<JoinSet<Ended>, lapin::Error> {
+    let prefetch = parts.settings.prefetch;
+    let mut tasks = JoinSet::new();
+    let (_, results) = consume(connection, amqp::QUEUE_RESULT, prefetch).await?;
+    let (settled, settlements) = mpsc::unbounded_channel();
+    tasks.spawn(reports(results, parts.core.clone(), settled));
+    tasks.spawn(acknowledge(settlements));
+    let (_, leases) = consume(connection, amqp::QUEUE_LEASE, prefetch).await?;
+    tasks.spawn(renewals(leases, parts.core.clone()));
+    let (_, logs) = consume(connection, amqp::QUEUE_LOG, prefetch).await?;
+    tasks.spawn(keep_logs(logs, Arc::clone(&parts.store)));
+    Ok(tasks)
+}
+
+async fn consume(connection: &Connection, queue: &str, prefetch: u16) -> Result<(Channel, Consumer), lapin::Error> {
+    let channel = connection.create_channel().await?;
+    channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
+    let options = BasicConsumeOptions::default();
+    let consumer = channel.basic_consume(queue.into(), "manager".into(), options, FieldTable::default()).await?;
+    Ok((channel, consumer))
+}
+
+/// Reads a message; one that cannot be read is of no use to anybody and is dropped with a line in the log.
+fn read(delivery: &Delivery) -> Option<(Sender, FromAgentBody)> {
+    match serde_json::from_slice::<FromAgent>(&delivery.data) {
+        Ok(message) if !(PROTOCOL_OLDEST..=PROTOCOL).contains(&message.protocol) => {
+            tracing::warn!(agent = %message.agent, protocol = message.protocol, "message in an unsupported protocol dropped");
+            None
+        }
+        Ok(message) => {
+            let sender = Sender {
+                agent: message.agent,
+                incarnation: message.incarnation,
+                clock_ahead_ms: clock_ahead(message.sent_at, clock::now()),
+            };
+            Some((sender, message.body))
+        }
+        Err(error) => {
+            tracing::warn!(routing_key = %delivery.routing_key, %error, "unreadable message dropped");
+            None
+        }
+    }
+}
+
+/// How far an agent's clock is ahead, as far as can be told: a message that lay in the queue looks like a clock behind.
+/// Only a message from the future proves a difference.
+fn clock_ahead(sent_at: Timestamp, now: Timestamp) -> i64 {
+    sent_at.ms_since(now).max(0)
+}
+
+async fn reports(mut consumer: Consumer, core: CoreHandle, settled: mpsc::UnboundedSender<(Delivery, bool)>) -> Ended {
+    while let Some(delivery) = consumer.next().await {
+        let mut delivery = delivery?;
+        let settled = settled.clone();
+        let message = read(&delivery);
+        delivery.data = Vec::new();
+        if let Some((from, FromAgentBody::Report { events })) = message {
+            let settle = move |stored| {
+                let _ = settled.send((delivery, stored));
+            };
+            core.tell(Message::Report { from, events, settled: Box::new(settle) });
+        } else {
+            let _ = settled.send((delivery, true));
+        }
+    }
+    Err(ended("results"))
+}
+
+/// Acknowledges what is stored; asks again for what is not.
+async fn acknowledge(mut settlements: mpsc::UnboundedReceiver<(Delivery, bool)>) -> Ended {
+    while let Some((delivery, stored)) = settlements.recv().await {
+        if stored {
+            delivery.ack(BasicAckOptions::default()).await?;
+        } else {
+            tokio::time::sleep(AGAIN_AFTER).await;
+            delivery.nack(BasicNackOptions { requeue: true, ..BasicNackOptions::default() }).await?;
+        }
+    }
+    Err(ended("acknowledgements"))
+}
+
+async fn renewals(mut consumer: Consumer, core: CoreHandle) -> Ended {
+    while let Some(delivery) = consumer.next().await {
+        let delivery = delivery?;
+        if let Some((from, FromAgentBody::Lease(lease))) = read(&delivery) {
+            core.tell(Message::Lease { from, lease });
+        }
+        delivery.ack(BasicAckOptions::default()).await?;
+    }
+    Err(ended("leases"))
+}
+
+async fn keep_logs(consumer: Consumer, store: Arc<dyn Store>) -> Ended {
+    let mut chunks = consumer.ready_chunks(LOG_DELIVERIES_PER_STORE_MAX);
+    while let Some(chunk) = chunks.next().await {
+        let mut lines: Vec<(TenantName, Vec<LogLine>)> = Vec::new();
+        let mut last = None;
+        for delivery in chunk {
+            let delivery = delivery?;
+            if let Some((_, FromAgentBody::Logs { tenant, lines: more })) = read(&delivery) {
+                match lines.last_mut() {
+                    Some((owner, all)) if *owner == tenant => all.extend(more),
+                    _ => lines.push((tenant, more)),
+                }
+            }
+            last = Some(delivery);
+        }
+        while let Err(error) = append(&store, lines.clone()).await {
+            tracing::error!(%error, "log lines could not be stored; trying again");
+            tokio::time::sleep(AGAIN_AFTER).await;
+        }
+        if let Some(delivery) = last {
+            delivery.ack(BasicAckOptions { multiple: true }).await?;
+        }
+    }
+    Err(ended("logs"))
+}
+
+async fn append(store: &Arc<dyn Store>, lines: Vec<(TenantName, Vec<LogLine>)>) -> Result<(), String> {
+    let store = Arc::clone(store);
+    let append = move || lines.into_iter().try_for_each(|(tenant, lines)| store.append_logs(&tenant, lines));
+    match tokio::task::spawn_blocking(append).await {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn ended(what: &str) -> lapin::Error {
+    std::io::Error::other(format!("RabbitMQ ended the consumer of {what}")).into()
+}

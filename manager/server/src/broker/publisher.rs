@@ -1,0 +1,158 @@
+//! Messages on their way to agents: packed, published, confirmed.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+
+use conductor_model::{AgentId, limits};
+use conductor_store::OutboxMessage;
+use conductor_wire::{PROTOCOL, amqp};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use lapin::options::BasicPublishOptions;
+use lapin::{BasicProperties, Channel, Confirmation};
+
+use crate::app::core::{CoreHandle, Message};
+use crate::app::metrics::Metrics;
+
+/// Delivery mode of a message that survives the broker's restart.
+const PERSISTENT: u8 = 2;
+
+/// Some items for one agent, in one message.
+#[derive(Debug)]
+struct Packet {
+    agent: AgentId,
+    items: Vec<OutboxMessage>,
+}
+
+/// What became of a packet.
+pub(super) type Confirmed = (u64, Result<Confirmation, lapin::Error>);
+
+/// See the module's text.
+pub(super) struct Publisher {
+    window: usize,
+    waiting: VecDeque<OutboxMessage>,
+    sent: HashMap<u64, Packet>,
+    confirms: FuturesUnordered<Pin<Box<dyn Future<Output = Confirmed> + Send>>>,
+    last: u64,
+    metrics: Metrics,
+}
+
+impl Publisher {
+    pub(super) fn new(window: u32, metrics: Metrics) -> Self {
+        Self {
+            window: usize::try_from(window).unwrap_or(usize::MAX).max(1),
+            waiting: VecDeque::new(),
+            sent: HashMap::new(),
+            confirms: FuturesUnordered::new(),
+            last: 0,
+            metrics,
+        }
+    }
+
+    /// Queues a message behind those that wait.
+    pub(super) fn queue(&mut self, message: OutboxMessage) {
+        self.waiting.push_back(message);
+    }
+
+    /// Whether a confirm is awaited.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.confirms.is_empty()
+    }
+
+    /// The next confirm. Call it only while [`Publisher::is_waiting`].
+    pub(super) async fn next_confirm(&mut self) -> Confirmed {
+        match self.confirms.next().await {
+            Some(confirmed) => confirmed,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Publishes what waits, as far as the window of unconfirmed packets allows.
+    pub(super) async fn publish(&mut self, channel: &Channel) -> Result<(), lapin::Error> {
+        while self.sent.len() < self.window
+            && let Some(packet) = self.next_packet()
+        {
+            let payload = packet.payload();
+            let properties = BasicProperties::default().with_delivery_mode(PERSISTENT).with_content_type("application/json".into());
+            let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+            let key = packet.agent.as_str().into();
+            self.last += 1;
+            let number = self.last;
+            self.sent.insert(number, packet);
+            let confirm =
+                channel.basic_publish(amqp::EXCHANGE_AGENTS.into(), key, options, payload.as_bytes(), properties).await?;
+            self.metrics.published.inc();
+            self.confirms.push(Box::pin(async move { (number, confirm.await) }));
+        }
+        Ok(())
+    }
+
+    /// Takes the first message that waits and all others for the same agent that fit into one packet.
+    fn next_packet(&mut self) -> Option<Packet> {
+        let first = self.waiting.pop_front()?;
+        let agent = first.agent.clone();
+        let mut bytes = first.body.len();
+        let mut items = vec![first];
+        let mut index = 0;
+        // One agent's messages stay in order: the first that does not fit ends the packet.
+        while index < self.waiting.len() && items.len() < limits::MESSAGE_ITEMS_MAX {
+            if self.waiting[index].agent != agent {
+                index += 1;
+                continue;
+            }
+            bytes += self.waiting[index].body.len() + 1;
+            if bytes > limits::MESSAGE_BYTES_MAX {
+                break;
+            }
+            items.extend(self.waiting.remove(index));
+        }
+        Some(Packet { agent, items })
+    }
+
+    /// Deals with a confirm. Gives the agent whose queue is missing, when that is what the broker says.
+    pub(super) fn settle(&mut self, confirmed: Confirmed, core: &CoreHandle) -> Result<Option<AgentId>, lapin::Error> {
+        let (number, result) = confirmed;
+        match result? {
+            Confirmation::Ack(None) | Confirmation::NotRequested => {
+                if let Some(packet) = self.sent.remove(&number) {
+                    self.metrics.confirmed.inc();
+                    core.tell(Message::OutboxDone(packet.items.iter().map(|item| item.id).collect()));
+                }
+                Ok(None)
+            }
+            Confirmation::Ack(Some(_)) | Confirmation::Nack(_) => Ok(self.sent.remove(&number).map(|packet| {
+                tracing::warn!(agent = %packet.agent, "the agent's queue is missing on RabbitMQ; declaring it again");
+                self.metrics.returned.inc();
+                let agent = packet.agent.clone();
+                self.requeue(vec![packet]);
+                agent
+            })),
+        }
+    }
+
+    /// The connection is gone: what was not confirmed is sent again.
+    pub(super) fn connection_lost(&mut self) {
+        self.confirms = FuturesUnordered::new();
+        let packets = self.sent.drain().map(|(_, packet)| packet).collect();
+        self.requeue(packets);
+    }
+
+    fn requeue(&mut self, packets: Vec<Packet>) {
+        self.waiting.extend(packets.into_iter().flat_map(|packet| packet.items));
+        self.waiting.make_contiguous().sort_by_key(|message| message.id);
+    }
+}
+
+impl Packet {
+    fn payload(&self) -> String {
+        let mut payload = format!("{{\"protocol\":{PROTOCOL},\"items\":[");
+        for (index, item) in self.items.iter().enumerate() {
+            if index > 0 {
+                payload.push(',');
+            }
+            payload.push_str(&item.body);
+        }
+        payload.push_str("]}");
+        payload
+    }
+}
