@@ -89,8 +89,10 @@ impl App {
                     faults.extend(own.into_iter().map(|fault| below(index, fault)));
                 }
                 if faults.is_empty() {
-                    let definitions =
-                        definitions.into_iter().map(|definition| stamp_task(store, &owner, definition, &by)).collect::<Result<_, _>>()?;
+                    let definitions = definitions
+                        .into_iter()
+                        .map(|definition| stamp_task(store, &owner, definition, &by))
+                        .collect::<Result<_, _>>()?;
                     store.put_task_defs(&owner, definitions)?;
                 }
                 Ok(faults)
@@ -273,7 +275,12 @@ fn stamp_task(store: &dyn Store, tenant: &TenantName, mut definition: TaskDef, b
     Ok(definition)
 }
 
-fn stamp_workflow(store: &dyn Store, tenant: &TenantName, mut definition: WorkflowDef, by: &str) -> Result<WorkflowDef, StoreError> {
+fn stamp_workflow(
+    store: &dyn Store,
+    tenant: &TenantName,
+    mut definition: WorkflowDef,
+    by: &str,
+) -> Result<WorkflowDef, StoreError> {
     let before = store.workflow_def(tenant, &definition.name, Some(definition.version))?;
     let now = clock::now().0;
     definition.create_time = Some(before.as_ref().and_then(|before| before.create_time).unwrap_or(now));

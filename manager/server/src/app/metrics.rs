@@ -68,7 +68,7 @@ impl Metrics {
             agents: Family::default(),
             last_feed_id: Arc::default(),
         };
-        let registry = registry.sub_registry_with_prefix("conductor");
+
         registry.register("decisions", "Decisions made", metrics.decisions.clone());
         registry.register("workflows_started", "Workflows started", metrics.workflows_started.clone());
         registry.register("alerts", "Alerts raised", metrics.alerts.clone());

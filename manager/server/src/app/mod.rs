@@ -15,7 +15,7 @@ mod workflows;
 pub use agents::AgentView;
 pub use core::Announcement;
 pub use error::AppError;
-pub use tokens::{Caller, token_hash};
+pub use tokens::{Caller, ensure_admin_token, token_hash};
 pub use workflows::{IdempotencyStrategy, StartCommand};
 
 use std::path::PathBuf;
@@ -61,7 +61,11 @@ impl App {
     ///
     /// # Errors
     /// When the store cannot be read or the thread cannot be started.
-    pub(crate) fn start(settings: &Settings, store: Arc<dyn Store>, metrics: Metrics) -> Result<(Self, broker::Parts), StoreError> {
+    pub(crate) fn start(
+        settings: &Settings,
+        store: Arc<dyn Store>,
+        metrics: Metrics,
+    ) -> Result<(Self, broker::Parts), StoreError> {
         let outputs_dir = settings.data_dir.join("outputs");
         let (handle, messages) = CoreHandle::channel();
         let (outbox, outgoing) = mpsc::unbounded_channel::<OutboxMessage>();

@@ -53,7 +53,8 @@ pub fn ensure_admin_token(store: &dyn Store, file: &Path) -> Result<(), AppError
     let mut secret = [0_u8; 32];
     rand::rng().fill_bytes(&mut secret);
     let token = format!("{TOKEN_PREFIX}{}", hex::encode(secret));
-    write_secret(file, &token).map_err(|source| AppError::Internal { operation: "writing the admin token", source: Box::new(source) })?;
+    write_secret(file, &token)
+        .map_err(|source| AppError::Internal { operation: "writing the admin token", source: Box::new(source) })?;
     store.put_token(&token_hash(&token), &TenantName::default_tenant(), "admin", clock::now())?;
     tracing::info!(file = %file.display(), "first start: the admin token was made; it stands in this file");
     Ok(())

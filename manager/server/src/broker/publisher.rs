@@ -73,7 +73,8 @@ impl Publisher {
             && let Some(packet) = self.next_packet()
         {
             let payload = packet.payload();
-            let properties = BasicProperties::default().with_delivery_mode(PERSISTENT).with_content_type("application/json".into());
+            let properties =
+                BasicProperties::default().with_delivery_mode(PERSISTENT).with_content_type("application/json".into());
             let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
             let key = packet.agent.as_str().into();
             self.last += 1;

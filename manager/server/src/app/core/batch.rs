@@ -72,7 +72,12 @@ impl Building {
         self.agents.insert(record.id.clone(), record);
     }
 
-    fn workflow(&mut self, stored_revision: Option<u64>, snapshot: Option<Arc<Snapshot>>, workflow: WorkflowRecord) -> &mut Merged {
+    fn workflow(
+        &mut self,
+        stored_revision: Option<u64>,
+        snapshot: Option<Arc<Snapshot>>,
+        workflow: WorkflowRecord,
+    ) -> &mut Merged {
         let index = *self.at.entry(workflow.id).or_insert_with(|| {
             self.merged.push(Merged {
                 snapshot,

@@ -118,7 +118,13 @@ impl Core {
     }
 
     /// Which task is open at a step.
-    pub(super) fn open_task(&mut self, tenant: &TenantName, workflow: WorkflowId, reference: &str, reply: Reply<Option<TaskId>>) {
+    pub(super) fn open_task(
+        &mut self,
+        tenant: &TenantName,
+        workflow: WorkflowId,
+        reference: &str,
+        reply: Reply<Option<TaskId>>,
+    ) {
         match self.status_for(tenant, workflow) {
             Ok(_) => {
                 let task = self.runs.peek(workflow).and_then(|run| run.latest(reference));
@@ -144,7 +150,9 @@ impl Core {
     pub(super) fn task_input(&mut self, tenant: &TenantName, agent: &AgentId, task: TaskId, reply: Reply<Arc<Value>>) {
         let holds = self.index.claim(task).is_some_and(|(holder, _, _)| holder == agent);
         let found = match self.workflow_of_task(tenant, task) {
-            Ok(Some(workflow)) if holds => self.runs.peek(workflow).and_then(|run| run.task(task)).map(|task| Arc::clone(&task.input)),
+            Ok(Some(workflow)) if holds => {
+                self.runs.peek(workflow).and_then(|run| run.task(task)).map(|task| Arc::clone(&task.input))
+            }
             _ => None,
         };
         match found {

@@ -38,10 +38,7 @@ pub(super) struct Fleet {
 impl Fleet {
     /// Agents as they were stored. Those that were active get a whole lease to show that they still are.
     pub(super) fn rebuilt(agents: Vec<AgentRecord>, now: Timestamp, lease_ms: i64, broker_connected: bool) -> Self {
-        let agents = agents
-            .into_iter()
-            .map(|record| (record.id.clone(), Agent::new(record, now.plus_ms(lease_ms))))
-            .collect();
+        let agents = agents.into_iter().map(|record| (record.id.clone(), Agent::new(record, now.plus_ms(lease_ms)))).collect();
         Self { agents, broker_connected, ..Self::default() }
     }
 

@@ -175,8 +175,7 @@ impl Index {
 
     /// All classes with a task that waits, by their best task.
     pub(super) fn waiting_classes(&self) -> Vec<(Rank, ClassKey)> {
-        let mut classes: Vec<_> =
-            self.classes.iter().filter_map(|(key, tasks)| Some((*tasks.first()?, key.clone()))).collect();
+        let mut classes: Vec<_> = self.classes.iter().filter_map(|(key, tasks)| Some((*tasks.first()?, key.clone()))).collect();
         classes.sort();
         classes
     }

@@ -23,8 +23,8 @@ mod reports;
 mod runs;
 mod timers;
 
-pub(crate) use reports::output_path;
 pub use message::{Announcement, CommandError, CoreHandle, Message, PollRequest, Sender, StartOrder};
+pub(crate) use reports::output_path;
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -58,14 +58,17 @@ impl Core {
                 return Placing::Done;
             }
         }
-        let Some(plugin) = self.runs.peek(workflow).and_then(|run| run.task(task)).and_then(|task| Some(task.agent.as_ref()?.plugin.clone()))
+        let Some(plugin) =
+            self.runs.peek(workflow).and_then(|run| run.task(task)).and_then(|task| Some(task.agent.as_ref()?.plugin.clone()))
         else {
             self.index.park(task);
             return Placing::Done;
         };
         match self.plugin(&class.tenant, &plugin) {
             Ok(Some(_)) => {}
-            Ok(None) => return self.cannot_ever(workflow, task, format!("plugin {plugin} is not there any more; upload it and retry")),
+            Ok(None) => {
+                return self.cannot_ever(workflow, task, format!("plugin {plugin} is not there any more; upload it and retry"));
+            }
             Err(error) => {
                 tracing::error!(%error, "plugins cannot be read");
                 return Placing::NoRoom;
@@ -108,12 +111,8 @@ impl Core {
         excluded: &HashSet<AgentId>,
         task: TaskId,
     ) -> Result<Placement, Unplaced> {
-        let candidates: Vec<_> = self
-            .fleet
-            .agents
-            .values()
-            .map(|agent| Candidate { agent: &agent.record, claims: agent.claims.len() })
-            .collect();
+        let candidates: Vec<_> =
+            self.fleet.agents.values().map(|agent| Candidate { agent: &agent.record, claims: agent.claims.len() }).collect();
         let request = Request { tenant: &class.tenant, requires: selector, target: class.target.as_ref(), excluded };
         #[expect(clippy::cast_possible_truncation, reason = "any bits will do to spread equal choices")]
         let spread = task.0.as_u128() as u64;
@@ -145,7 +144,9 @@ impl Core {
             .filter(|definition| definition.timeout_seconds > 0 && definition.timeout_policy != TaskTimeoutPolicy::AlertOnly)
             .and_then(|definition| u64::try_from(definition.timeout_seconds.saturating_mul(1000)).ok());
         let Some(part) = record.agent.as_deref() else { return };
-        let (Some(agent), Ok(Some(plugin))) = (part.assigned.clone(), self.plugin(&record.tenant, &part.plugin)) else { return };
+        let (Some(agent), Ok(Some(plugin))) = (part.assigned.clone(), self.plugin(&record.tenant, &part.plugin)) else {
+            return;
+        };
         let start_before = self.fleet.agents.get(&agent).map(|agent| agent.lease_until);
         let envelope = TaskEnvelope {
             task_id: task,

@@ -48,7 +48,13 @@ impl Core {
             }
         }
         if !known {
-            self.announce(Announcement { tenant, kind: "agent.registered", task: None, agent: Some(id.clone()), data: json!({}) });
+            self.announce(Announcement {
+                tenant,
+                kind: "agent.registered",
+                task: None,
+                agent: Some(id.clone()),
+                data: json!({}),
+            });
         }
         for task in lost {
             self.lose(task, format!("agent {id} began a new journal and knows nothing of the task"));
@@ -85,7 +91,13 @@ impl Core {
             AgentState::Offline | AgentState::Unsupported => "agent.offline",
         };
         tracing::info!(agent = %id, %state, "agent changed state");
-        self.announce(Announcement { tenant: record.tenant.clone(), kind, task: None, agent: Some(id.clone()), data: json!({}) });
+        self.announce(Announcement {
+            tenant: record.tenant.clone(),
+            kind,
+            task: None,
+            agent: Some(id.clone()),
+            data: json!({}),
+        });
         self.building.agent(record);
         self.index.places_changed = true;
     }
@@ -235,7 +247,8 @@ impl Core {
                 }
                 None => {
                     let reason = "its output was too large for a message and did not arrive over REST".to_owned();
-                    let outcome = AgentOutcome { outcome: Outcome::Failed, output: Map::new(), reason: Some(reason), started_at: None };
+                    let outcome =
+                        AgentOutcome { outcome: Outcome::Failed, output: Map::new(), reason: Some(reason), started_at: None };
                     return Event::Finished { task, dispatch, outcome };
                 }
             }

@@ -42,13 +42,14 @@ impl Runs {
         if !self.cached.contains_key(&id) {
             let Some(stored) = store.load_run(id)? else { return Ok(None) };
             let digest = stored.snapshot.digest.clone();
-            let plan = match self.plans.get(&digest) {
-                Some(plan) => Arc::clone(plan),
-                None => Arc::new(Plan::compile(stored.snapshot).map_err(|error| StoreError::Corrupt {
-                    what: format!("snapshot {digest}"),
-                    message: error.to_string(),
-                })?),
-            };
+            let plan =
+                match self.plans.get(&digest) {
+                    Some(plan) => Arc::clone(plan),
+                    None => Arc::new(Plan::compile(stored.snapshot).map_err(|error| StoreError::Corrupt {
+                        what: format!("snapshot {digest}"),
+                        message: error.to_string(),
+                    })?),
+                };
             self.remember_plan(&plan);
             let over = stored.workflow.status.is_terminal();
             self.insert(Run::load(plan, stored.workflow, stored.tasks), 0);
