@@ -19,10 +19,13 @@ const JOBS_WAITING_MAX: usize = 1024;
 /// Jobs in one commit at most, so that the first of them does not wait long for its answer.
 const JOBS_PER_COMMIT_MAX: usize = 256;
 
+/// Does writes. An error undoes those it has done.
+type Work = Box<dyn FnOnce(&Connection) -> Result<(), StoreError> + Send>;
+
 /// A piece of writing.
 pub(super) struct Job {
-    /// Does the writes. An error undoes those it has done.
-    pub(super) work: Box<dyn FnOnce(&Connection) -> Result<(), StoreError> + Send>,
+    /// Does it.
+    pub(super) work: Work,
     /// Answers the caller, once it is known whether the writes are on the disk.
     pub(super) done: Done,
 }
@@ -134,10 +137,7 @@ fn commit_group(connection: &Connection, jobs: Vec<Job>) {
     }
 }
 
-fn in_savepoint(
-    connection: &Connection,
-    work: Box<dyn FnOnce(&Connection) -> Result<(), StoreError> + Send>,
-) -> Result<(), StoreError> {
+fn in_savepoint(connection: &Connection, work: Work) -> Result<(), StoreError> {
     if connection.is_autocommit() {
         // A full disk or the like has made SQLite undo the whole group; nothing may be written on its own now.
         let message = "the transaction was undone because of an earlier error".to_owned();

@@ -1,0 +1,268 @@
+//! What is decided together is stored together.
+
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+
+use conductor_model::{TaskStatus, WorkflowStatus};
+use conductor_store::{Batch, Store, StoreError};
+use serde_json::json;
+
+use crate::fixtures::*;
+
+pub fn a_new_workflow_is_found_again_as_it_was_stored(store: &dyn Store) {
+    let workflow = workflow("deploy");
+    let (one, two) = (task(&workflow, 1), task(&workflow, 2));
+    stored(store, &workflow, &[&two, &one]);
+
+    let run = store.load_run(workflow.id).unwrap().unwrap();
+    assert_eq!(run.workflow, workflow);
+    assert_eq!(run.tasks, [one.clone(), two]);
+    assert_eq!(run.snapshot, snapshot("deploy"));
+    assert_eq!(store.workflow(&tenant(), workflow.id).unwrap(), Some(workflow));
+    assert_eq!(store.task(&tenant(), one.id).unwrap(), Some(one));
+    assert!(store.load_run(new_workflow_id()).unwrap().is_none());
+}
+
+pub fn a_changed_workflow_replaces_the_old_one(store: &dyn Store) {
+    let mut workflow = workflow("deploy");
+    let mut done = task(&workflow, 1);
+    stored(store, &workflow, &[&done]);
+
+    done.status = TaskStatus::Completed;
+    done.output = Arc::new(json!({"url": "http://a"}));
+    let next = task(&workflow, 2);
+    workflow.variables = Arc::new(json!({"v": 1}));
+    let write = step(&mut workflow, vec![changed(&done), inserted(&next)]);
+    store.commit(batch(vec![write])).unwrap();
+
+    workflow.status = WorkflowStatus::Completed;
+    workflow.output = Arc::new(json!({"ok": true}));
+    let write = step(&mut workflow, vec![]);
+    store.commit(batch(vec![write])).unwrap();
+
+    let run = store.load_run(workflow.id).unwrap().unwrap();
+    assert_eq!(run.workflow, workflow);
+    assert_eq!(run.tasks, [done, next]);
+}
+
+pub fn a_stale_revision_rolls_back_the_whole_batch(store: &dyn Store) {
+    let mut workflow = workflow("deploy");
+    let first = task(&workflow, 1);
+    stored(store, &workflow, &[&first]);
+    let neighbour = crate::fixtures::workflow("deploy");
+    let mut seen_before = workflow.clone();
+    let ahead = step(&mut workflow, vec![]);
+    store.commit(batch(vec![ahead])).unwrap();
+
+    let stale = step(&mut seen_before, vec![inserted(&task(&workflow, 2))]);
+    let refused = Batch {
+        decisions: vec![start(&neighbour, &[&task(&neighbour, 1)]), stale],
+        outbox: vec![message(1, &first)],
+        outbox_done: vec![],
+        agents: vec![agent("agent-1")],
+        feed: vec![entry(1, tenant())],
+    };
+    let error = store.commit(refused).unwrap_err();
+    assert!(matches!(error, StoreError::Conflict { workflow: id } if id == workflow.id), "{error}");
+
+    assert!(store.workflow(&tenant(), neighbour.id).unwrap().is_none());
+    assert_eq!(store.load_run(workflow.id).unwrap().unwrap().tasks.len(), 1);
+    let work = store.open_work().unwrap();
+    assert!(work.outbox.is_empty() && work.agents.is_empty());
+    assert_eq!((work.last_outbox_id, work.last_feed_id), (0, 0));
+    assert!(store.feed(&tenant(), 0, 10).unwrap().is_empty());
+}
+
+pub fn a_failing_batch_leaves_its_neighbours_alone(store: &dyn Store) {
+    let (answers, results) = channel();
+    let mut good = Vec::new();
+    let mut unknown = workflow("deploy");
+    for round in 0..60 {
+        let fine = workflow("deploy");
+        let write = if round % 3 == 1 { step(&mut unknown, vec![]) } else { start(&fine, &[&task(&fine, 1)]) };
+        if round % 3 != 1 {
+            good.push(fine);
+        }
+        let answers = answers.clone();
+        store.submit(batch(vec![write]), Box::new(move |result| answers.send((round, result)).unwrap()));
+    }
+    drop(answers);
+    for (round, result) in results {
+        assert_eq!(result.is_err(), round % 3 == 1, "batch {round}: {result:?}");
+    }
+    for workflow in good {
+        assert_eq!(store.load_run(workflow.id).unwrap().unwrap().tasks.len(), 1);
+    }
+}
+
+pub fn batches_are_stored_in_the_order_in_which_they_come(store: &dyn Store) {
+    let mut workflow = workflow("deploy");
+    stored(store, &workflow, &[]);
+    let order = Arc::new(Mutex::new(Vec::new()));
+    for round in 0..500 {
+        // Each is possible only right behind the one before.
+        let write = step(&mut workflow, vec![]);
+        let order = Arc::clone(&order);
+        store.submit(
+            batch(vec![write]),
+            Box::new(move |result| {
+                result.unwrap();
+                order.lock().unwrap().push(round);
+            }),
+        );
+    }
+    let write = step(&mut workflow, vec![]);
+    store.commit(batch(vec![write])).unwrap();
+    assert_eq!(*order.lock().unwrap(), (0..500).collect::<Vec<_>>());
+    assert_eq!(store.workflow(&tenant(), workflow.id).unwrap().unwrap().revision, 502);
+}
+
+pub fn several_decisions_on_one_workflow_follow_each_other_in_one_batch(store: &dyn Store) {
+    let mut workflow = workflow("deploy");
+    let mut task = task(&workflow, 1);
+    let first = start(&workflow, &[&task]);
+    task.status = TaskStatus::InProgress;
+    let second = step(&mut workflow, vec![changed(&task)]);
+    // Two decisions that were merged raise the revision by two.
+    task.status = TaskStatus::Completed;
+    let mut third = step(&mut workflow, vec![changed(&task)]);
+    workflow.revision += 1;
+    third.workflow.revision = workflow.revision;
+    store.commit(batch(vec![first, second, third])).unwrap();
+    let run = store.load_run(workflow.id).unwrap().unwrap();
+    assert_eq!((run.workflow.revision, run.tasks[0].status), (4, TaskStatus::Completed));
+}
+
+pub fn a_workflow_is_not_inserted_twice(store: &dyn Store) {
+    let workflow = workflow("deploy");
+    stored(store, &workflow, &[]);
+    let error = store.commit(batch(vec![start(&workflow, &[])])).unwrap_err();
+    assert!(matches!(error, StoreError::Exists { .. }), "{error}");
+}
+
+pub fn a_task_is_neither_inserted_twice_nor_changed_unknown(store: &dyn Store) {
+    let mut workflow = workflow("deploy");
+    let known = task(&workflow, 1);
+    stored(store, &workflow, &[&known]);
+    let again = step(&mut workflow.clone(), vec![inserted(&known)]);
+    assert!(matches!(store.commit(batch(vec![again])), Err(StoreError::Exists { .. })));
+    let never_stored = task(&workflow, 2);
+    let unknown = step(&mut workflow, vec![changed(&never_stored)]);
+    assert!(matches!(store.commit(batch(vec![unknown])), Err(StoreError::Backend { .. })));
+    assert_eq!(store.load_run(known.workflow_id).unwrap().unwrap().workflow.revision, 1);
+}
+
+pub fn an_idempotency_key_belongs_to_one_workflow_of_a_name_and_tenant(store: &dyn Store) {
+    let with_key = |name: &str| {
+        let mut workflow = workflow(name);
+        workflow.idempotency_key = Some("monday".to_owned());
+        workflow
+    };
+    let first = with_key("deploy");
+    stored(store, &first, &[]);
+    let error = store.commit(batch(vec![start(&with_key("deploy"), &[])])).unwrap_err();
+    assert!(matches!(error, StoreError::Exists { .. }), "{error}");
+    let (one, two) = (with_key("fresh"), with_key("fresh"));
+    let error = store.commit(batch(vec![start(&one, &[]), start(&two, &[])])).unwrap_err();
+    assert!(matches!(error, StoreError::Exists { .. }), "{error}");
+
+    stored(store, &with_key("remove"), &[]);
+    let mut foreign = with_key("deploy");
+    foreign.tenant = other_tenant();
+    stored(store, &foreign, &[]);
+    let found = |tenant| store.workflow_by_idempotency_key(&tenant, "deploy", "monday").unwrap().map(|record| record.id);
+    assert_eq!(found(tenant()), Some(first.id));
+    assert_eq!(found(other_tenant()), Some(foreign.id));
+    assert!(store.workflow_by_idempotency_key(&tenant(), "deploy", "tuesday").unwrap().is_none());
+}
+
+pub fn a_snapshot_is_stored_once_and_shared(store: &dyn Store) {
+    let (one, two) = (workflow("deploy"), workflow("deploy"));
+    store.commit(batch(vec![start(&one, &[]), start(&two, &[])])).unwrap();
+    // A later run may come without the definitions, which are known by their digest.
+    let three = workflow("deploy");
+    let write = conductor_store::DecisionWrite { snapshot: None, ..start(&three, &[]) };
+    store.commit(batch(vec![write])).unwrap();
+    for id in [one.id, two.id, three.id] {
+        assert_eq!(store.load_run(id).unwrap().unwrap().snapshot, snapshot("deploy"));
+    }
+    assert_eq!(store.snapshot("digest-of-deploy").unwrap(), Some(snapshot("deploy")));
+    assert!(store.snapshot("digest-of-nothing").unwrap().is_none());
+}
+
+pub fn large_payloads_come_back(store: &dyn Store) {
+    let large = |letter: &str| Arc::new(json!({"text": letter.repeat(100_000)}));
+    let mut workflow = workflow("deploy");
+    workflow.input = large("i");
+    workflow.variables = large("v");
+    let mut task = task(&workflow, 1);
+    task.input = large("t");
+    stored(store, &workflow, &[&task]);
+    for output in [large("o"), Arc::new(json!({"small": 1})), large("p")] {
+        task.output = Arc::clone(&output);
+        workflow.output = output;
+        let write = step(&mut workflow, vec![changed(&task)]);
+        store.commit(batch(vec![write])).unwrap();
+        let run = store.load_run(workflow.id).unwrap().unwrap();
+        assert!(run.workflow == workflow && run.tasks == [task.clone()]);
+    }
+}
+
+pub fn open_work_is_what_is_not_over(store: &dyn Store) {
+    let mut over = workflow("deploy");
+    let left_open = task(&over, 1);
+    stored(store, &over, &[&left_open]);
+    over.status = WorkflowStatus::Failed;
+    let write = step(&mut over, vec![]);
+    store.commit(batch(vec![write])).unwrap();
+
+    let mut paused = workflow("deploy");
+    paused.status = WorkflowStatus::Paused;
+    paused.tenant = other_tenant();
+    let mut done = task(&paused, 1);
+    done.status = TaskStatus::Completed;
+    let waiting = task(&paused, 2);
+    let rest = Batch {
+        decisions: vec![start(&paused, &[&done, &waiting])],
+        outbox: vec![message(2, &waiting), message(1, &waiting), message(3, &waiting)],
+        agents: vec![agent("agent-2"), agent("agent-1")],
+        ..Batch::default()
+    };
+    store.commit(rest).unwrap();
+    let mut drained = agent("agent-2");
+    drained.state = conductor_model::AgentState::Draining;
+    store.commit(Batch { outbox_done: vec![2, 77], agents: vec![drained.clone()], ..Batch::default() }).unwrap();
+
+    let work = store.open_work().unwrap();
+    assert_eq!(work.workflows, [(paused.id, other_tenant(), paused.timer_at)]);
+    assert_eq!(work.tasks, std::slice::from_ref(&waiting));
+    assert_eq!(work.outbox, [message(1, &waiting), message(3, &waiting)]);
+    assert_eq!(work.agents, [agent("agent-1"), drained]);
+}
+
+pub fn numbers_survive_their_rows(store: &dyn Store) {
+    let workflow = workflow("deploy");
+    let task = task(&workflow, 1);
+    let full = Batch {
+        decisions: vec![start(&workflow, &[&task])],
+        outbox: vec![message(7, &task)],
+        feed: vec![entry(40, tenant()), entry(41, tenant())],
+        ..Batch::default()
+    };
+    store.commit(full).unwrap();
+    store.commit(Batch { outbox_done: vec![7], ..Batch::default() }).unwrap();
+    store.trim_feed(41).unwrap();
+    let work = store.open_work().unwrap();
+    assert_eq!((work.last_outbox_id, work.last_feed_id), (7, 41));
+    assert!(work.outbox.is_empty());
+}
+
+pub fn a_closed_store_refuses(store: &dyn Store) {
+    let workflow = workflow("deploy");
+    stored(store, &workflow, &[]);
+    store.close();
+    store.close();
+    assert!(matches!(store.commit(batch(vec![])), Err(StoreError::Closed)));
+    assert!(matches!(store.workflow(&tenant(), workflow.id), Err(StoreError::Closed)));
+    assert!(matches!(store.trim_feed(1), Err(StoreError::Closed)));
+}

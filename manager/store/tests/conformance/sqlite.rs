@@ -1,0 +1,112 @@
+//! What only a file can promise.
+
+use std::path::PathBuf;
+
+use conductor_store::{Batch, OpenError, SqliteStore, Store};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use crate::fixtures::*;
+
+struct File {
+    _folder: TempDir,
+    path: PathBuf,
+}
+
+fn file() -> File {
+    let folder = TempDir::new().unwrap();
+    File { path: folder.path().join("manager.db"), _folder: folder }
+}
+
+#[test]
+fn everything_is_there_again_after_a_restart() {
+    let file = file();
+    let mut workflow = workflow("deploy");
+    let (one, two) = (task(&workflow, 1), task(&workflow, 2));
+    {
+        let store = SqliteStore::open(&file.path).unwrap();
+        let full = Batch {
+            decisions: vec![start(&workflow, &[&one])],
+            outbox: vec![message(1, &one), message(2, &one)],
+            agents: vec![agent("agent-1")],
+            feed: vec![entry(1, tenant())],
+            ..Batch::default()
+        };
+        store.commit(full).unwrap();
+        let write = step(&mut workflow, vec![inserted(&two)]);
+        store.submit(Batch { decisions: vec![write], outbox_done: vec![1], ..Batch::default() }, Box::new(|_| {}));
+        store.append_worker_logs(&tenant(), one.id, vec![(conductor_model::Timestamp(1), "line".to_owned())]).unwrap();
+        // Dropped without a close: what was submitted is finished all the same.
+    }
+    let store = SqliteStore::open(&file.path).unwrap();
+    let run = store.load_run(workflow.id).unwrap().unwrap();
+    assert_eq!(run.workflow, workflow);
+    assert_eq!(run.tasks, [one.clone(), two.clone()]);
+    let work = store.open_work().unwrap();
+    assert_eq!(work.tasks, [one.clone(), two]);
+    assert_eq!(work.outbox, [message(2, &one)]);
+    assert_eq!(work.agents, [agent("agent-1")]);
+    assert_eq!((work.last_outbox_id, work.last_feed_id), (2, 1));
+    assert_eq!(store.logs(&tenant(), one.id, 0, 10).unwrap().len(), 1);
+}
+
+#[test]
+fn a_database_of_a_newer_program_is_refused() {
+    let file = file();
+    SqliteStore::open(&file.path).unwrap().close();
+    Connection::open(&file.path).unwrap().execute("INSERT INTO migration VALUES (99, 'x')", []).unwrap();
+    let error = SqliteStore::open(&file.path).unwrap_err();
+    assert!(matches!(error, OpenError::Newer { found: 99, .. }), "{error}");
+    assert!(error.to_string().contains("newer"), "{error}");
+}
+
+#[test]
+fn a_step_that_is_not_ours_is_refused() {
+    let file = file();
+    SqliteStore::open(&file.path).unwrap().close();
+    Connection::open(&file.path).unwrap().execute("UPDATE migration SET checksum = 'x'", []).unwrap();
+    let error = SqliteStore::open(&file.path).unwrap_err();
+    assert!(matches!(error, OpenError::Changed { number: 1 }), "{error}");
+}
+
+#[test]
+fn a_database_of_another_program_is_left_alone() {
+    let file = file();
+    Connection::open(&file.path).unwrap().execute_batch("CREATE TABLE theirs (a)").unwrap();
+    let error = SqliteStore::open(&file.path).unwrap_err();
+    assert!(matches!(error, OpenError::Foreign), "{error}");
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_named() {
+    let error = SqliteStore::open("/nowhere/at/all/manager.db".as_ref()).unwrap_err();
+    assert!(error.to_string().contains("/nowhere/at/all/manager.db"), "{error}");
+}
+
+#[test]
+fn the_database_writes_ahead() {
+    let file = file();
+    let store = SqliteStore::open(&file.path).unwrap();
+    stored(&store, &workflow("deploy"), &[]);
+    let mode: String =
+        Connection::open(&file.path).unwrap().pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
+    assert_eq!(mode, "wal");
+}
+
+#[test]
+fn readers_and_the_writer_do_not_wait_for_each_other() {
+    let file = file();
+    let store = SqliteStore::open(&file.path).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    let workflow = workflow("deploy");
+                    stored(&store, &workflow, &[&task(&workflow, 1)]);
+                    assert_eq!(store.load_run(workflow.id).unwrap().unwrap().tasks.len(), 1);
+                }
+            });
+        }
+    });
+    assert_eq!(store.open_work().unwrap().workflows.len(), 400);
+}
