@@ -7,7 +7,7 @@ use crate::task_type;
 
 /// Whether a failed attempt is followed by another one.
 pub(crate) fn allowed(record: &TaskRecord, step: &WorkflowTask, definition: Option<&TaskDef>, now: Timestamp) -> bool {
-    let limit = step.retry_count.or(definition.map(|definition| definition.retry_count)).unwrap_or(0);
+    let limit = step.retry_count.or_else(|| definition.map(|definition| definition.retry_count)).unwrap_or(0);
     record.status.is_retriable()
         && task_type::of(record.task_type).external
         && i64::from(record.attempt) < i64::from(limit)

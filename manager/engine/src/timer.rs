@@ -45,8 +45,12 @@ pub(crate) fn timers(record: &TaskRecord, definition: &TaskDef, paused: bool) ->
     let held = record.status == TaskStatus::InProgress || assigned;
     let policy = definition.timeout_policy;
     let alerted_at = record.alerted_at;
-    let total = (definition.total_timeout_seconds > 0)
-        .then(|| (Timeout::Total, record.first_scheduled_at, definition.total_timeout_seconds, 0));
+    let total = (definition.total_timeout_seconds > 0).then_some((
+        Timeout::Total,
+        record.first_scheduled_at,
+        definition.total_timeout_seconds,
+        0,
+    ));
     let run_slack = if record.agent.is_some() { AGENT_RUN_SLACK_MS } else { 0 };
     let run = record
         .started_at

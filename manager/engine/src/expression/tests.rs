@@ -33,8 +33,8 @@ fn compile(value: &Value) -> (Template, Vec<TemplateFault>) {
 }
 
 #[track_caller]
-fn resolve(value: Value) -> Value {
-    let (template, faults) = compile(&value);
+fn resolve(value: &Value) -> Value {
+    let (template, faults) = compile(value);
     assert_eq!(faults, [], "{value}");
     template.resolve(&document())
 }
@@ -55,7 +55,7 @@ fn one_expression_keeps_its_type() {
         ("${t1.output}", document().0["t1"]["output"].clone()),
         ("${t1}", document().0["t1"].clone()),
     ] {
-        assert_eq!(resolve(json!(text)), expected, "{text}");
+        assert_eq!(resolve(&json!(text)), expected, "{text}");
     }
 }
 
@@ -68,7 +68,7 @@ fn what_is_missing_is_null() {
         "${workflow.input.n.x}",
         "${t9.output.x}",
     ] {
-        assert_eq!(resolve(json!(text)), Value::Null, "{text}");
+        assert_eq!(resolve(&json!(text)), Value::Null, "{text}");
     }
 }
 
@@ -84,15 +84,15 @@ fn mixed_text_becomes_text() {
         ("literal $${workflow.input.n}", "literal ${workflow.input.n}"),
         ("$$${x}", "$${x}"),
     ] {
-        assert_eq!(resolve(json!(text)), json!(expected), "{text}");
+        assert_eq!(resolve(&json!(text)), json!(expected), "{text}");
     }
 }
 
 #[test]
 fn inner_expressions_come_first() {
-    assert_eq!(resolve(json!("${workflow.input.${workflow.input.which}}")), json!("ada"));
-    assert_eq!(resolve(json!("${workflow.input.${t1.output.key}.k}")), json!("v"));
-    assert_eq!(resolve(json!("${workflow.input.${workflow.input.no}}")), Value::Null);
+    assert_eq!(resolve(&json!("${workflow.input.${workflow.input.which}}")), json!("ada"));
+    assert_eq!(resolve(&json!("${workflow.input.${t1.output.key}.k}")), json!("v"));
+    assert_eq!(resolve(&json!("${workflow.input.${workflow.input.no}}")), Value::Null);
 }
 
 #[test]
@@ -107,14 +107,14 @@ fn queries_give_the_list_of_what_they_find() {
         ("${t1.output.items.length()}", json!(3)),
         ("${workflow.input.name.length()}", json!(3)),
     ] {
-        assert_eq!(resolve(json!(text)), expected, "{text}");
+        assert_eq!(resolve(&json!(text)), expected, "{text}");
     }
 }
 
 #[test]
 fn lists_and_objects_are_resolved_inside() {
     let value = json!({"a": ["${workflow.input.n}", {"b": "x${workflow.input.n}"}], "plain": [1, {"${not.key}": "v"}]});
-    assert_eq!(resolve(value), json!({"a": [7, {"b": "x7"}], "plain": [1, {"${not.key}": "v"}]}));
+    assert_eq!(resolve(&value), json!({"a": [7, {"b": "x7"}], "plain": [1, {"${not.key}": "v"}]}));
 }
 
 #[test]
@@ -160,15 +160,15 @@ proptest! {
     #[test]
     fn an_escaped_text_is_itself(text in "[a-z $\\{\\}]{0,40}") {
         let escaped = text.replace("${", "$${");
-        prop_assert_eq!(resolve(Value::String(escaped)), Value::String(text));
+        prop_assert_eq!(resolve(&Value::String(escaped)), Value::String(text));
     }
 
     #[test]
     fn any_value_is_found_where_it_stands(value in json_value(), key in "[a-z][a-z0-9_-]{0,8}") {
-        let document = Fixed(json!({"t": {"output": {key.clone(): value.clone()}}}));
+        let document = Fixed(json!({"t": {"output": {&*key: value}}}));
         let (template, faults) = compile(&json!(format!("${{t.output.{key}}}")));
         prop_assert_eq!(faults, []);
-        prop_assert_eq!(template.resolve(&document), value);
+        prop_assert_eq!(Some(template.resolve(&document)), document.0["t"]["output"].get(&key).cloned());
     }
 }
 

@@ -13,10 +13,13 @@ use conductor_model::definition::TaskType;
 use crate::plan::{Compiler, Kind, NodeId};
 use crate::turn::Turn;
 
+/// Reads a step. Gets the step behind it, and the depth of its block.
+pub(crate) type Compile = fn(&mut Compiler, NodeId, &Arc<WorkflowTask>, Option<&Arc<WorkflowTask>>, usize) -> Kind;
+
 /// What a task type does.
 pub(crate) struct Behaviour {
-    /// Checks a step of the type and reads what is in it. Gets the step behind it and the depth of its block.
-    pub compile: fn(&mut Compiler, NodeId, &Arc<WorkflowTask>, Option<&Arc<WorkflowTask>>, usize) -> Kind,
+    /// Checks a step of the type and reads what is in it.
+    pub compile: Compile,
     /// The flow has come to a step of the type.
     pub schedule: fn(&mut Turn<'_, '_>, NodeId),
     /// Whether somebody outside does it: it can be polled, updated, timed out and tried again.
