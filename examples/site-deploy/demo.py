@@ -142,7 +142,7 @@ def tell_story(stack):
 
     heading("Deploying, live")
     checksum = hashlib.sha256(ARCHIVE.read_bytes()).hexdigest()
-    inputs = [f"archive={RESOURCE}", f"sha256={checksum}", f'version="{VERSION}"']
+    inputs = [f"archive={RESOURCE}", f"sha256={checksum}", f"version={VERSION}"]
     options = [word for pair in inputs for word in ("--input", pair)]
     deployed = stack.json("run", "site_deploy", *options, "--follow", live=True)
     output = deployed["output"]

@@ -1,0 +1,42 @@
+# The verbs of this repository. `make help` lists them.
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+BINS := --bin conductor-manager --bin conductor-agent --bin conductor
+# Where `make dev` keeps its stack. A second stack needs another folder: make dev DEV_DIR=target/dev-2
+DEV_DIR ?= $(TARGET)/dev
+DEV_LISTEN ?= 127.0.0.1:0
+DEV_AGENTS ?= 3
+
+.PHONY: help demo dev test lint bench dist build examples install-missing
+
+help: ## List the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: install-missing build ## Deploy a web site to two agents and show what happens
+	@python3 examples/site-deploy/demo.py --bin-dir $(TARGET)/debug
+
+dev: install-missing build ## Bring up a development stack and leave it up; Ctrl-C takes it down
+	$(TARGET)/debug/conductor-manager dev --data-dir $(DEV_DIR) --listen $(DEV_LISTEN) --agents $(DEV_AGENTS) \
+		--ready-file $(DEV_DIR)/ready.json
+
+test: install-missing lint build ## Formatting, lints and all tests, against a real private RabbitMQ
+	@scripts/run-tests
+	@examples/plugins/test.sh $(TARGET)/debug
+
+lint: ## Formatting, clippy without warnings, and the crates that must stay pure
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo run --quiet --locked -p xtask -- purity
+
+bench: install-missing ## Measure speed and size; prints a table and writes target/bench.json
+	cargo build --release --locked $(BINS)
+	cargo run --release --locked -p conductor-bench
+
+dist: ## Build the agent as one static file, and the other programs for release
+	cargo run --quiet --locked -p xtask -- dist
+
+build:
+	cargo build --locked $(BINS)
+
+install-missing: ## Install what this machine does not have, with apt
+	@scripts/install-missing
