@@ -1,0 +1,140 @@
+//! A ledger from its journal.
+
+use std::sync::Arc;
+
+use conductor_model::Outcome;
+use conductor_wire::amqp::TaskEnvelope;
+use serde_json::Map;
+
+use crate::ledger::{Held, Ledger, State, ended_unstarted, finish};
+use crate::limits::RERUNS_MAX;
+use crate::record::{ProcessMark, Record, TaskKey, TaskResult};
+use crate::step::{Effect, Moment, Step};
+
+/// A task of an earlier life of the agent that was begun and has no result. What is left of it must be ended before
+/// [`Recovered::resume`].
+#[derive(Clone, Debug)]
+pub struct Orphan {
+    /// Which.
+    pub key: TaskKey,
+    /// Its process, where it had come that far.
+    pub process: Option<ProcessMark>,
+}
+
+/// A ledger that was read from the journal and has not gone on yet.
+#[derive(Debug)]
+pub struct Recovered {
+    ledger: Ledger,
+    /// What may still run from the earlier life.
+    pub orphans: Vec<Orphan>,
+}
+
+impl Ledger {
+    /// Reads the records of an earlier life, in order.
+    #[must_use]
+    pub fn recover(slots: u32, records: impl IntoIterator<Item = Record>) -> Recovered {
+        let mut recovered = Recovered { ledger: Self::new(slots), orphans: Vec::new() };
+        for record in records {
+            recovered.replay(record);
+        }
+        recovered
+    }
+
+    fn held_mut(&mut self, key: TaskKey) -> Option<&mut Held> {
+        self.tasks.get_mut(&key.task_id).filter(|held| TaskKey::of(&held.envelope) == key)
+    }
+}
+
+impl Recovered {
+    fn replay(&mut self, record: Record) {
+        let ledger = &mut self.ledger;
+        match record {
+            Record::Received(envelope) => {
+                let previous = ledger.tasks.insert(envelope.task_id, Held::new(envelope, State::Received));
+                if let Some(previous) = previous {
+                    self.orphans.extend(orphan_of(&previous));
+                }
+            }
+            Record::Starting { key } => {
+                if let Some(held) = ledger.held_mut(key) {
+                    held.state = State::Starting;
+                }
+            }
+            Record::Running { key, process } => {
+                if let Some(held) = ledger.held_mut(key) {
+                    held.state = State::Running(process);
+                }
+            }
+            Record::Rerun { key, count } => {
+                if let Some(held) = ledger.held_mut(key) {
+                    held.state = State::Received;
+                    held.reruns = count;
+                }
+            }
+            Record::Done { key, result } => {
+                if let Some(held) = ledger.held_mut(key) {
+                    held.state = State::Done(result);
+                }
+            }
+            Record::Reported { keys } => {
+                for key in keys {
+                    ledger.tasks.remove(&key.task_id);
+                    ledger.reported.remember(key, None);
+                }
+            }
+        }
+    }
+
+    /// Tasks that were begun and have no result, with those that a later dispatch replaced.
+    #[must_use]
+    pub fn all_orphans(&self) -> Vec<Orphan> {
+        let begun = self.ledger.tasks.values().filter_map(orphan_of);
+        self.orphans.iter().cloned().chain(begun).collect()
+    }
+
+    /// Goes on, after the orphans were ended: those that may run again wait for a slot, the others are lost; results
+    /// that were not confirmed are delivered again.
+    #[must_use]
+    pub fn resume(self, now: Moment) -> (Ledger, Step) {
+        let mut ledger = self.ledger;
+        let mut step = Step::default();
+        let mut ids: Vec<_> = ledger.tasks.keys().copied().collect();
+        ids.sort_unstable();
+        for id in ids {
+            let Some(held) = ledger.tasks.get_mut(&id) else { continue };
+            match &held.state {
+                State::Received => ledger.waiting.push_back(id),
+                State::Starting | State::Running(_) if may_run_again(&held.envelope, held.reruns) => {
+                    held.state = State::Received;
+                    held.reruns += 1;
+                    step.journal.push(Record::Rerun { key: TaskKey::of(&held.envelope), count: held.reruns });
+                    ledger.waiting.push_back(id);
+                }
+                State::Starting | State::Running(_) => {
+                    let reason = "the agent was gone while the task ran; nobody knows how far it came".to_owned();
+                    let finished = ended_unstarted(Outcome::Lost, reason, now);
+                    finish(held, Arc::new(TaskResult { finished, properties: Map::new() }), &mut step);
+                }
+                State::Done(result) => {
+                    let (envelope, result) = (held.envelope.clone(), result.clone());
+                    step.effects.push(Effect::Deliver { envelope, result });
+                }
+            }
+        }
+        ledger.start_waiting(now, &mut step);
+        (ledger, step)
+    }
+}
+
+fn may_run_again(envelope: &TaskEnvelope, reruns: u32) -> bool {
+    envelope.idempotent && reruns < RERUNS_MAX
+}
+
+fn orphan_of(held: &Held) -> Option<Orphan> {
+    let key = TaskKey::of(&held.envelope);
+    match held.state {
+        State::Starting => Some(Orphan { key, process: None }),
+        State::Running(process) => Some(Orphan { key, process: Some(process) }),
+        State::Received | State::Done(_) => None,
+    }
+}

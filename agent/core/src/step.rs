@@ -1,0 +1,97 @@
+//! What comes into the ledger and what goes out.
+
+use std::sync::Arc;
+
+use conductor_model::Timestamp;
+use conductor_wire::amqp::{CancelOrder, TaskEnvelope, TaskEvent};
+
+use crate::record::{ProcessMark, Record, TaskKey, TaskResult};
+
+/// A moment by both clocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// The agent's clock.
+    pub here: Timestamp,
+    /// The manager's clock, as far as it is known.
+    pub manager: Timestamp,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// The manager orders a task.
+    Offer(Box<TaskEnvelope>),
+    /// The manager orders a task's end.
+    Cancel(CancelOrder),
+    /// A task's process was started.
+    Started {
+        /// Which.
+        key: TaskKey,
+        /// In which process.
+        process: ProcessMark,
+    },
+    /// A task ended, or could not be started.
+    Exited {
+        /// Which.
+        key: TaskKey,
+        /// How.
+        result: Box<TaskResult>,
+    },
+    /// The broker confirmed the results of these tasks.
+    Confirmed(Vec<TaskKey>),
+    /// No new work from here on; what runs may end.
+    Drain,
+    /// The journal takes no more records, and why.
+    JournalFailed(String),
+    /// The journal takes records again.
+    JournalRecovered,
+}
+
+/// What became of an offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It is new, and ours once the step's records are durable.
+    Accepted,
+    /// It is known already; where it is done, its result is said again.
+    Duplicate,
+    /// A later dispatch of the task is known: the order is out of date.
+    Stale,
+    /// It is not taken; the step says so to the manager.
+    Refused,
+    /// The agent is draining: the order goes back to its queue.
+    GivenBack,
+}
+
+/// What to do once the step's records are durable.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Start the task.
+    Start(Arc<TaskEnvelope>),
+    /// End the task that is starting or running.
+    Stop {
+        /// Which.
+        key: TaskKey,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Store the task's properties, then report its result until the broker has confirmed it.
+    Deliver {
+        /// The order, for its workflow and node instance.
+        envelope: Arc<TaskEnvelope>,
+        /// How it ended.
+        result: Arc<TaskResult>,
+    },
+    /// Say something to the manager once; nobody waits for a confirmation.
+    Say(Box<TaskEvent>),
+}
+
+/// What follows from one input.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// What became of the offer, where the input was one.
+    pub admission: Option<Admission>,
+    /// To be made durable, in order, before any effect.
+    pub journal: Vec<Record>,
+    /// To be performed afterwards, in order.
+    pub effects: Vec<Effect>,
+}
