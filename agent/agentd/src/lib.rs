@@ -1,3 +1,13 @@
 //! The agent: takes tasks from its queue, runs them as processes and reports what they came to.
 
+pub mod clock;
+pub mod cmd;
+pub mod daemon;
+pub mod facts;
 pub mod journal;
+pub mod link;
+pub mod plugins;
+pub mod rest;
+pub mod runner;
+pub mod settings;
+pub mod sys;

@@ -174,9 +174,7 @@ impl Ledger {
         }
         let refusal = match &self.journal_failure {
             Some(reason) => Some(format!("the agent's journal takes no more tasks: {reason}")),
-            None if self.waiting.len() >= WAITING_MAX => {
-                Some(format!("{WAITING_MAX} tasks wait already; no more are taken"))
-            }
+            None if self.waiting.len() >= WAITING_MAX => Some(format!("{WAITING_MAX} tasks wait already; no more are taken")),
             None => None,
         };
         if let Some(reason) = refusal {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::JournalError;
 use super::frame::{self, HEADER_BYTES, Header};
 
-const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// An open file with its header, if it has a valid one.
 #[derive(Debug)]
@@ -71,10 +71,12 @@ impl Segment {
         self.file.sync_all()
     }
 
-    /// Writes `bytes` at the end and waits until the disk has them. The end moves only when all went well.
-    pub(super) fn append(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+    /// Writes `bytes` at the end and, with `sync`, waits until the disk has them. The end moves only when all went well.
+    pub(super) fn append(&mut self, bytes: &[u8], sync: bool) -> std::io::Result<()> {
         self.file.write_all_at(bytes, self.end)?;
-        self.file.sync_data()?;
+        if sync {
+            self.file.sync_data()?;
+        }
         self.end += bytes.len() as u64;
         Ok(())
     }

@@ -20,7 +20,8 @@ const BATCHES_MAX: usize = 1024;
 /// Records that become durable together.
 #[derive(Debug)]
 pub(super) struct Batch {
-    pub ticket: u64,
+    /// What somebody waits for; absent where nobody does.
+    pub ticket: Option<u64>,
     pub records: Vec<Record>,
 }
 
@@ -32,7 +33,8 @@ pub(super) struct Writer {
     mirror: Mirror,
     /// Records that were taken in and are not on disk.
     unwritten: Vec<u8>,
-    unwritten_ticket: u64,
+    /// The last ticket among them.
+    unwritten_ticket: Option<u64>,
     failing: bool,
 }
 
@@ -65,8 +67,7 @@ impl Writer {
         })?;
         let records = mirror.payloads().iter().filter_map(|payload| frame::decode(payload)).collect();
         let opened = Opened { incarnation: header.incarnation.clone(), records };
-        let writer =
-            Self { active, spare, header, mirror, unwritten: Vec::new(), unwritten_ticket: 0, failing: false };
+        let writer = Self { active, spare, header, mirror, unwritten: Vec::new(), unwritten_ticket: None, failing: false };
         Ok((writer, opened))
     }
 
@@ -80,9 +81,9 @@ impl Writer {
             };
             let ended = match next {
                 Ok(batch) => {
-                    self.take(batch);
+                    self.take(&batch);
                     for batch in batches.try_iter().take(BATCHES_MAX) {
-                        self.take(batch);
+                        self.take(&batch);
                     }
                     false
                 }
@@ -96,17 +97,17 @@ impl Writer {
         }
     }
 
-    fn take(&mut self, batch: Batch) {
+    fn take(&mut self, batch: &Batch) {
         for record in &batch.records {
             let payload = frame::encode(record);
             frame::put_frame(&mut self.unwritten, self.header.generation, &payload);
             self.mirror.apply(record, payload);
         }
-        self.unwritten_ticket = batch.ticket;
+        self.unwritten_ticket = batch.ticket.or(self.unwritten_ticket);
     }
 
     fn flush(&mut self, events: &UnboundedSender<JournalEvent>) {
-        if self.unwritten_ticket == 0 {
+        if self.unwritten.is_empty() && self.unwritten_ticket.is_none() {
             return;
         }
         let written = if self.active.end + self.unwritten.len() as u64 > self.header.file_bytes {
@@ -114,7 +115,7 @@ impl Writer {
         } else if self.unwritten.is_empty() {
             Ok(())
         } else {
-            self.active.append(&self.unwritten)
+            self.active.append(&self.unwritten, self.unwritten_ticket.is_some())
         };
         // The receiver is gone only when the agent is ending.
         match written {
@@ -124,7 +125,9 @@ impl Writer {
                 if std::mem::take(&mut self.failing) {
                     let _ = events.send(JournalEvent::Recovered);
                 }
-                let _ = events.send(JournalEvent::Durable(std::mem::take(&mut self.unwritten_ticket)));
+                if let Some(ticket) = self.unwritten_ticket.take() {
+                    let _ = events.send(JournalEvent::Durable(ticket));
+                }
             }
             Err(error) => {
                 if !std::mem::replace(&mut self.failing, true) {
@@ -148,7 +151,7 @@ impl Writer {
             Header { generation, file_bytes: self.header.file_bytes.max(wanted), incarnation: self.header.incarnation.clone() };
         self.spare.end = HEADER_BYTES;
         self.spare.allocate(header.file_bytes)?;
-        self.spare.append(&bytes)?;
+        self.spare.append(&bytes, true)?;
         self.spare.commit_header(header.clone())?;
         self.header = header;
         std::mem::swap(&mut self.active, &mut self.spare);

@@ -1,0 +1,91 @@
+//! The command line: one file per command.
+
+mod facts;
+mod plugin_check;
+mod run;
+
+use std::process::ExitCode;
+use std::sync::LazyLock;
+
+use clap::{Parser, Subcommand};
+use conductor_boot::BuildInfo;
+
+/// How a command ended, as a number for the shell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Well.
+    Done,
+    /// Badly; standard error says why.
+    Failed,
+    /// What was asked for makes no sense.
+    Usage,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Done => Self::SUCCESS,
+            Exit::Failed => Self::from(1),
+            Exit::Usage => Self::from(2),
+        }
+    }
+}
+
+#[derive(Debug, Parser)]
+#[command(name = "conductor-agent", about = "Runs Conductor's tasks on this host", version = VERSION.as_str(), arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the agent until it is stopped.
+    Run(run::Arguments),
+    /// Show what the agent finds out about this host.
+    Facts(facts::Arguments),
+    /// Try a plugin without a manager.
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum PluginCommand {
+    /// Say everything that is wrong with a plugin's folder.
+    Check(plugin_check::Arguments),
+}
+
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let build = BuildInfo { name: "", version: env!("CARGO_PKG_VERSION") };
+    format!("{}, TLS by rustls with ring, names resolved by the C library", build.to_string().trim())
+});
+
+/// Runs what the command line says.
+#[must_use]
+pub fn main() -> ExitCode {
+    let exit = match Arguments::parse().command {
+        Command::Run(arguments) => run::main(arguments),
+        Command::Facts(arguments) => facts::main(&arguments),
+        Command::Plugin(PluginCommand::Check(arguments)) => plugin_check::main(&arguments),
+    };
+    exit.into()
+}
+
+/// Says an error with everything behind it.
+fn fail(error: &(dyn std::error::Error + 'static)) -> Exit {
+    eprintln!("conductor-agent: {}", conductor_boot::report(error));
+    Exit::Failed
+}
+
+/// The agent's runtime: one thread, and few and short-lived ones for what blocks.
+///
+/// # Errors
+/// When the system gives no event queue.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(4)
+        .thread_keep_alive(std::time::Duration::from_secs(2))
+        .thread_stack_size(512 * 1024)
+        .build()
+}

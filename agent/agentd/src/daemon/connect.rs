@@ -1,0 +1,96 @@
+//! Keeping the manager: registration and connection, again and again, without end.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use conductor_boot::report;
+use conductor_wire::PROTOCOL;
+use conductor_wire::agent_api::{AgentHello, AgentWelcome};
+use tokio::sync::watch;
+
+use super::Daemon;
+use crate::link::session;
+use crate::rest::Backoff;
+use crate::{clock, facts};
+
+/// Longest wait between two attempts at registering or connecting.
+const RETRY_MAX: Duration = Duration::from_secs(10);
+/// How often the facts are looked at.
+const FACTS_EVERY: Duration = Duration::from_secs(30);
+
+impl Daemon {
+    fn hello(&self) -> AgentHello {
+        AgentHello {
+            name: facts::hostname(),
+            labels: self.settings.labels.clone(),
+            facts: facts::collect(&self.settings.data_dir),
+            slots: self.slots,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            protocol: PROTOCOL,
+            incarnation: self.sender.incarnation.clone(),
+        }
+    }
+
+    /// Registers and connects until `ended` is set.
+    pub(super) async fn keep_connected(self: Rc<Self>, mut ended: watch::Receiver<bool>) {
+        let mut backoff = Backoff::new(RETRY_MAX);
+        let mut known: Option<AgentWelcome> = None;
+        while !*ended.borrow() {
+            let hello = self.hello();
+            match self.rest.register(&hello).await {
+                Ok(welcome) => {
+                    let offset = welcome.manager_time_ms - clock::now().0;
+                    self.manager_offset_ms.set(offset);
+                    tracing::info!(manager = %self.settings.manager, "registered with the manager");
+                    known = Some(welcome);
+                }
+                Err(error) => {
+                    tracing::warn!(error = %report(&error), "the manager did not register this agent; asking again");
+                }
+            }
+            // A manager that is away for a while is no reason to stay away from the broker.
+            if let Some(welcome) = &known {
+                let mut until_ended = ended.clone();
+                let finish = async {
+                    // An end of the sender means the same as the word itself.
+                    drop(until_ended.wait_for(|ended| *ended).await);
+                };
+                let watching = tokio::task::spawn_local(self.clone().watch_facts(hello));
+                let served = session::serve(self.clone(), self.outbox.clone(), welcome, self.slots, finish).await;
+                watching.abort();
+                match served {
+                    Ok(()) => return,
+                    Err(error) => tracing::warn!(error = %report(&error), "the connection to the broker ended"),
+                }
+                if self.was_connected() {
+                    backoff.reset();
+                }
+            }
+            let wait = backoff.next_wait();
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                _ = ended.changed() => {}
+            }
+        }
+    }
+
+    /// Whether anything came of the last connection.
+    fn was_connected(&self) -> bool {
+        self.connected_once.take()
+    }
+
+    /// Tells the manager when the host has changed.
+    async fn watch_facts(self: Rc<Self>, mut told: AgentHello) {
+        loop {
+            tokio::time::sleep(FACTS_EVERY).await;
+            let hello = self.hello();
+            if hello.facts == told.facts && hello.labels == told.labels && hello.slots == told.slots {
+                continue;
+            }
+            match self.rest.register(&hello).await {
+                Ok(_) => told = hello,
+                Err(error) => tracing::warn!(error = %report(&error), "changed facts could not be told; trying again"),
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What a task needs before it can be started: its plugin and its input.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use conductor_boot::report;
+use conductor_model::Outcome;
+use conductor_wire::amqp::TaskEnvelope;
+use serde_json::value::RawValue;
+use tokio::sync::watch;
+
+use super::Daemon;
+use super::tasks::{ended_before_start, failed_before_start};
+use crate::rest::{Backoff, RestError};
+use crate::runner::{Ending, Plugin, Stop};
+
+/// Longest wait for plugin and input; the slot is held meanwhile.
+const PREPARE_MAX: Duration = Duration::from_secs(600);
+/// Longest wait between two attempts.
+const RETRY_MAX: Duration = Duration::from_secs(5);
+
+/// Gets plugin and input, or says how the task ends without them.
+pub(super) async fn prepare(
+    daemon: &Rc<Daemon>,
+    envelope: &TaskEnvelope,
+    mut stop: watch::Receiver<Option<Stop>>,
+) -> Result<(Rc<Plugin>, Arc<RawValue>), Ending> {
+    // The usual case waits for nothing.
+    if let (Some(plugin), Some(input)) = (daemon.plugins.loaded(&envelope.plugin.digest), &envelope.input) {
+        return Ok((plugin, input.clone()));
+    }
+    let fetched = async {
+        let plugin =
+            daemon.plugins.get(&envelope.plugin.digest).await.map_err(|error| {
+                failed_before_start(Outcome::Failed, format!("{}: {}", envelope.plugin.name, report(&error)))
+            })?;
+        let input = match &envelope.input {
+            Some(input) => input.clone(),
+            None => fetch_input(daemon, envelope)
+                .await
+                .map_err(|error| failed_before_start(Outcome::Failed, format!("no input: {}", report(&error))))?,
+        };
+        Ok((plugin, input))
+    };
+    tokio::select! {
+        biased;
+        Ok(stop) = stop.wait_for(Option::is_some) => {
+            Err(stop.as_ref().map_or_else(|| ended_before_start(&Stop::AgentEnds), ended_before_start))
+        }
+        fetched = tokio::time::timeout(PREPARE_MAX, fetched) => fetched.unwrap_or_else(|_| {
+            let seconds = PREPARE_MAX.as_secs();
+            let reason = format!("plugin or input could not be fetched within {seconds} s");
+            Err(failed_before_start(Outcome::Refused, reason))
+        }),
+    }
+}
+
+async fn fetch_input(daemon: &Daemon, envelope: &TaskEnvelope) -> Result<Arc<RawValue>, RestError> {
+    let mut backoff = Backoff::new(RETRY_MAX);
+    loop {
+        match daemon.rest.task_input(envelope.task_id).await {
+            Ok(input) => return Ok(input.into()),
+            Err(error) if error.is_temporary() => backoff.wait().await,
+            Err(error) => return Err(error),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Messages to the manager, filled as far as they may be.
+
+use conductor_model::limits::{MESSAGE_BYTES_MAX, MESSAGE_ITEMS_MAX};
+use conductor_model::{AgentId, TenantName, Timestamp};
+use conductor_wire::PROTOCOL;
+use conductor_wire::amqp::Lease;
+use serde::Serialize;
+
+/// Bytes kept free for what stands around the items of a message.
+const FRAME_BYTES: usize = 1024;
+
+/// Who sends.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    /// The agent.
+    pub agent: AgentId,
+    /// Its incarnation.
+    pub incarnation: String,
+}
+
+impl Sender {
+    fn head(&self, now: Timestamp) -> String {
+        // An agent id and an incarnation have no character that JSON would escape.
+        format!(
+            r#"{{"protocol":{PROTOCOL},"agent":"{}","incarnation":"{}","sent_at":{now},"body":"#,
+            self.agent, self.incarnation
+        )
+    }
+
+    /// A report of these events, each as JSON.
+    #[must_use]
+    pub fn report(&self, now: Timestamp, events: &[String]) -> Vec<u8> {
+        format!(r#"{}{{"kind":"report","events":[{}]}}}}"#, self.head(now), events.join(",")).into_bytes()
+    }
+
+    /// Log lines of one tenant, each as JSON.
+    #[must_use]
+    pub fn logs(&self, now: Timestamp, tenant: &TenantName, lines: &[String]) -> Vec<u8> {
+        let lines = lines.join(",");
+        format!(r#"{}{{"kind":"logs","tenant":"{tenant}","lines":[{lines}]}}}}"#, self.head(now)).into_bytes()
+    }
+
+    /// A lease.
+    #[must_use]
+    pub fn lease(&self, now: Timestamp, lease: &Lease) -> Vec<u8> {
+        let mut text = json(lease);
+        // The tag of the body goes among the lease's own fields.
+        text.insert_str(1, r#""kind":"lease","#);
+        format!("{}{text}}}", self.head(now)).into_bytes()
+    }
+}
+
+/// A value as JSON.
+pub fn json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_else(|error| {
+        tracing::error!(%error, "a message cannot be written as JSON");
+        "null".to_owned()
+    })
+}
+
+/// Counts how much fits into one message.
+#[derive(Debug, Default)]
+pub struct Fill {
+    items: usize,
+    bytes: usize,
+}
+
+impl Fill {
+    /// Whether one more item fits; if so it counts. The first always does.
+    pub fn take(&mut self, bytes: usize) -> bool {
+        let fits = self.items == 0 || (self.items < MESSAGE_ITEMS_MAX && self.bytes + bytes < MESSAGE_BYTES_MAX - FRAME_BYTES);
+        if fits {
+            self.items += 1;
+            self.bytes += bytes + 1;
+        }
+        fits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use conductor_wire::amqp::{FromAgent, FromAgentBody};
+
+    fn sender() -> Sender {
+        Sender { agent: "agent-1".parse().unwrap(), incarnation: "abc".to_owned() }
+    }
+
+    #[test]
+    fn what_is_written_can_be_read() {
+        let lease = Lease { tasks: Vec::new(), draining: true, free_slots: 3 };
+        let read: FromAgent = serde_json::from_slice(&sender().lease(Timestamp(5), &lease)).unwrap();
+        assert!(matches!(read.body, FromAgentBody::Lease(Lease { draining: true, free_slots: 3, .. })));
+        let read: FromAgent = serde_json::from_slice(&sender().report(Timestamp(5), &[])).unwrap();
+        assert!(matches!(read.body, FromAgentBody::Report { .. }));
+        let tenant = TenantName::default_tenant();
+        let read: FromAgent = serde_json::from_slice(&sender().logs(Timestamp(5), &tenant, &[])).unwrap();
+        assert!(matches!(read.body, FromAgentBody::Logs { .. }));
+        assert_eq!((read.agent.as_str(), read.sent_at), ("agent-1", Timestamp(5)));
+    }
+
+    #[test]
+    fn a_message_ends_before_its_limits() {
+        let mut fill = Fill::default();
+        assert!(fill.take(MESSAGE_BYTES_MAX * 2), "one that is too large goes alone");
+        assert!(!fill.take(1));
+        let mut fill = Fill::default();
+        assert_eq!((0..1000).take_while(|_| fill.take(10)).count(), MESSAGE_ITEMS_MAX);
+    }
+}

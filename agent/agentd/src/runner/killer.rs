@@ -1,0 +1,90 @@
+//! Ending processes, whatever they did to get away.
+//!
+//! A task's processes are found three ways: by their process group; by descent, while a parent still lives; and by the mark
+//! in their environment, once they were orphaned to the agent, which is the reaper of all processes below it.
+
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+
+use crate::runner::environment::TASK_MARK;
+use crate::sys::procfs;
+use crate::sys::reaper::Reaper;
+
+/// How often it is looked again whether a killed tree has left anything.
+const ROUNDS_MAX: u32 = 100;
+/// Wait between two looks.
+const ROUND: Duration = Duration::from_millis(2);
+
+/// Asks the group to end.
+pub fn terminate(leader: Pid) {
+    // A group that is gone already is what was wanted.
+    let _ = killpg(leader, Signal::SIGTERM);
+}
+
+/// Kills the process, its group and everything that descends from it.
+pub fn kill_tree(leader: Pid) {
+    let below = procfs::descendants(leader.as_raw());
+    let _ = killpg(leader, Signal::SIGKILL);
+    let _ = kill(leader, Signal::SIGKILL);
+    for pid in below {
+        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+    }
+}
+
+/// Kills what a task left to the agent after its main process ended: whatever left the group by a session of its own and was
+/// orphaned. Returns when nothing more is found.
+pub async fn sweep(reaper: &Reaper, task_id: &str) {
+    for _ in 0..ROUNDS_MAX {
+        if !sweep_once(reaper, task_id) {
+            return;
+        }
+        tokio::time::sleep(ROUND).await;
+        reaper.reap();
+    }
+    tracing::warn!(task.id = task_id, "processes of a task could not be killed");
+}
+
+fn sweep_once(reaper: &Reaper, task_id: &str) -> bool {
+    let mut found = false;
+    for pid in procfs::children(procfs::own_pid()) {
+        if reaper.is_watched(pid) || procfs::environ_value(pid, TASK_MARK).as_deref() != Some(task_id) {
+            continue;
+        }
+        found = true;
+        reaper.adopt(pid);
+        for below in procfs::descendants(pid) {
+            let _ = kill(Pid::from_raw(below), Signal::SIGKILL);
+        }
+        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+    }
+    found
+}
+
+/// Kills every process whose environment has one of the marks, wherever it is. For what an earlier life of the agent left.
+pub async fn kill_marked(marks: &[(&str, Vec<String>)]) {
+    for round in 0..ROUNDS_MAX {
+        let mut found = false;
+        for pid in procfs::all_pids() {
+            let is_zombie = || procfs::stat(pid).is_none_or(|stat| stat.state == 'Z');
+            if pid == procfs::own_pid() || !bears(pid, marks) || is_zombie() {
+                continue;
+            }
+            found = true;
+            tracing::info!(pid, "killing a process that an earlier life of the agent left");
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        if !found {
+            return;
+        }
+        tokio::time::sleep(ROUND * (round + 1).min(10)).await;
+    }
+    tracing::warn!("processes of an earlier life of the agent could not be killed");
+}
+
+fn bears(pid: i32, marks: &[(&str, Vec<String>)]) -> bool {
+    marks.iter().any(|(name, values)| {
+        !values.is_empty() && procfs::environ_value(pid, name).is_some_and(|value| values.contains(&value))
+    })
+}

@@ -1,0 +1,24 @@
+//! Running plugins as processes.
+//!
+//! - [`job`]: what is run. [`voice`]: what is said of it while it runs. [`outlet`]: where that goes.
+//! - [`oneshot`]: one process for one task, also for scripts. [`killer`]: how processes end that do not want to.
+//! - [`ending`]: what an exit means.
+
+pub mod artifacts;
+pub mod collector;
+pub mod ending;
+pub mod environment;
+pub mod job;
+pub mod killer;
+pub mod lines;
+pub mod oneshot;
+pub mod outlet;
+pub mod pipes;
+mod script;
+pub mod voice;
+
+pub use ending::{Ending, Stop};
+pub use environment::{BaseEnvironment, Folders};
+pub use job::{Host, Job, Plugin};
+pub use outlet::Outlet;
+pub use voice::Voice;

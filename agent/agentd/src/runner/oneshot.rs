@@ -1,0 +1,330 @@
+//! One process for one task.
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use conductor_agent_core::ProcessMark;
+use conductor_model::limits::{LOG_LINE_BYTES_MAX, TASK_PAYLOAD_BYTES_MAX};
+use conductor_model::{LogStream, Outcome};
+use nix::unistd::Pid;
+use tokio::time::{Instant, sleep_until};
+
+use super::ending::{Ending, Stop, judge};
+use super::environment::TASK_MARK;
+use super::job::{Host, Job};
+use super::killer;
+use super::pipes::{LinePipe, input_file};
+use super::script;
+use crate::sys::procfs;
+use crate::sys::reaper::Exit;
+use crate::sys::spawn::{Spawn, spawn};
+
+/// Longest event in bytes: the largest output, with room for its frame.
+pub(super) const EVENT_LINE_BYTES_MAX: usize = TASK_PAYLOAD_BYTES_MAX + 64 * 1024;
+/// How long pipes that somebody still holds open are read after the main process has ended.
+const DRAIN: Duration = Duration::from_millis(250);
+/// How long a task that writes faster than its log can be sent is held back, before lines are dropped instead.
+const STALL_MAX: Duration = Duration::from_secs(5);
+
+/// What to start, worked out from plugin and task.
+#[derive(Debug)]
+pub(super) struct Command {
+    pub program: CString,
+    pub args: Vec<CString>,
+    pub env: Vec<(String, String)>,
+}
+
+/// A text without zero bytes, which no argument of a process can have.
+pub(super) fn c_string(text: impl AsRef<[u8]>) -> Result<CString, String> {
+    CString::new(text.as_ref()).map_err(|_| "an argument has a zero byte in it".to_owned())
+}
+
+fn entry_point(job: &Job) -> Result<Command, String> {
+    let Some(entrypoint) = &job.plugin.manifest.entrypoint else {
+        return Err("the plugin's manifest names no entrypoint".to_owned());
+    };
+    let program = c_string(job.plugin.dir.join(entrypoint).as_os_str().as_bytes())?;
+    let args = vec![program.clone(), c_string(&job.operation)?];
+    Ok(Command { program, args, env: Vec::new() })
+}
+
+/// Runs a task of a one-shot or script plugin to its end, and leaves nothing of it behind that may not stay.
+pub async fn run(host: &Host, job: &Job) -> Ending {
+    let work = host.folders.work().join(format!("{}-{}", job.task_id, job.key.dispatch));
+    let ending = match std::fs::create_dir(&work) {
+        Ok(()) => run_in(host, job, &work).await,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => run_in(host, job, &work).await,
+        Err(error) => refused(format!("cannot make the working directory {}: {error}", work.display())),
+    };
+    remove(work).await;
+    ending
+}
+
+fn refused(reason: String) -> Ending {
+    Ending { outcome: Outcome::Refused, reason: Some(reason), exit_code: None }
+}
+
+fn failed(reason: String) -> Ending {
+    Ending { outcome: Outcome::Failed, reason: Some(reason), exit_code: None }
+}
+
+async fn run_in(host: &Host, job: &Job, work: &Path) -> Ending {
+    let command = match job.plugin.manifest.entrypoint {
+        Some(_) => entry_point(job),
+        None => script::prepare(host, job, work),
+    };
+    let command = match command {
+        Ok(command) => command,
+        Err(reason) => return Ending { outcome: Outcome::FailedTerminally, reason: Some(reason), exit_code: None },
+    };
+    let mut running = match start(host, job, work, &command) {
+        Ok(running) => running,
+        Err(StartError::Here(reason)) => return refused(reason),
+        Err(StartError::Program(reason)) => return failed(reason),
+    };
+    let ending = running.attend().await;
+    super::artifacts::note_missing(job, work);
+    ending
+}
+
+enum StartError {
+    /// The host is short of something; another host may not be.
+    Here(String),
+    /// The program cannot be started.
+    Program(String),
+}
+
+struct Running<'a> {
+    host: &'a Host,
+    job: &'a Job,
+    pid: Pid,
+    exit: tokio::sync::oneshot::Receiver<Exit>,
+    stdout: LinePipe,
+    stderr: LinePipe,
+    events: LinePipe,
+    started: Instant,
+    stop: Option<Stop>,
+    kill_at: Option<Instant>,
+    /// Until when reading waits for room in the log.
+    stalled_until: Option<Instant>,
+}
+
+fn start<'a>(host: &'a Host, job: &'a Job, work: &Path, command: &Command) -> Result<Running<'a>, StartError> {
+    let here = |what: &str, error: io::Error| StartError::Here(format!("cannot {what}: {error}"));
+    let pipe = |max| LinePipe::new(max).map_err(|error| here("make a pipe", error));
+    let (stdout, stdout_end) = pipe(LOG_LINE_BYTES_MAX)?;
+    let (stderr, stderr_end) = pipe(LOG_LINE_BYTES_MAX)?;
+    let (events, events_end) = pipe(EVENT_LINE_BYTES_MAX)?;
+    let input = input_file(&job.line(&host.agent)).map_err(|error| here("hand over the task", error))?;
+    let dir = c_string(work.as_os_str().as_bytes()).map_err(StartError::Here)?;
+    let env = environment(host, job, work, command);
+    let spawned = spawn(&Spawn {
+        program: &command.program,
+        args: &command.args,
+        env: &env,
+        dir: &dir,
+        fds: [input.as_fd(), stdout_end.as_fd(), stderr_end.as_fd(), events_end.as_fd()],
+    });
+    let pid = spawned.map_err(|error| cannot_start(&command.program, error))?;
+    let exit = host.reaper.watch(pid, !job.leaves_processes());
+    // If it is over already, its number is still taken: nobody has collected it.
+    let start_ticks = procfs::stat(pid.as_raw()).map_or(0, |stat| stat.start_ticks);
+    job.voice.outlet.started(ProcessMark { pid: pid.as_raw(), start_ticks });
+    Ok(Running {
+        host,
+        job,
+        pid,
+        exit,
+        stdout,
+        stderr,
+        events,
+        started: Instant::now(),
+        stop: None,
+        kill_at: None,
+        stalled_until: None,
+    })
+}
+
+fn cannot_start(program: &CStr, error: nix::Error) -> StartError {
+    use nix::errno::Errno;
+    let reason = format!("cannot start {}: {}", program.to_string_lossy(), error.desc());
+    match error {
+        Errno::EAGAIN | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE => StartError::Here(reason),
+        _ => StartError::Program(reason),
+    }
+}
+
+fn environment(host: &Host, job: &Job, work: &Path, command: &Command) -> Vec<CString> {
+    let work = work.as_os_str().as_bytes();
+    let mut added: Vec<(&str, &[u8])> = vec![
+        (TASK_MARK, job.task_id.as_bytes()),
+        ("CONDUCTOR_WORKFLOW_ID", job.workflow_id.as_bytes()),
+        ("CONDUCTOR_NODE_INSTANCE", job.node_instance.as_bytes()),
+        ("CONDUCTOR_WORK_DIR", work),
+        ("TMPDIR", work),
+        ("CONDUCTOR_PLUGIN_DIR", job.plugin.dir.as_os_str().as_bytes()),
+        ("CONDUCTOR_CTX_TOKEN", job.ctx_token.as_bytes()),
+    ];
+    added.extend(command.env.iter().map(|(name, value)| (name.as_str(), value.as_bytes())));
+    host.environment.with(&job.plugin.manifest.environment, &added)
+}
+
+/// What happened to a running process.
+enum Happened {
+    Exited(Exit),
+    Stdout,
+    Stderr,
+    Events,
+    StopAsked,
+    Time,
+    Room,
+}
+
+impl Running<'_> {
+    /// Reads what it says and waits for its end, ending it when it must.
+    async fn attend(&mut self) -> Ending {
+        let exit = loop {
+            match self.next().await {
+                Happened::Exited(exit) => break exit,
+                Happened::Stdout => self.read_stdout(),
+                Happened::Stderr => self.read_stderr(),
+                Happened::Events => self.read_events(),
+                Happened::StopAsked => {
+                    let stop = self.job.stop.borrow().clone();
+                    self.end(stop);
+                }
+                Happened::Time => self.time_passed(),
+                Happened::Room => {}
+            }
+        };
+        if !self.job.leaves_processes() || self.stop.is_some() {
+            killer::sweep(&self.host.reaper, &self.job.task_id).await;
+        }
+        self.drain().await;
+        judge(exit, self.stop.as_ref(), &self.job.voice.said.borrow())
+    }
+
+    async fn next(&mut self) -> Happened {
+        let outlet = &self.job.voice.outlet;
+        let now = Instant::now();
+        let reads_output = if outlet.has_room() {
+            self.stalled_until = None;
+            true
+        } else {
+            now >= *self.stalled_until.get_or_insert(now + STALL_MAX)
+        };
+        let due = self.due(reads_output);
+        let mut stop = self.job.stop.clone();
+        let is_stopping = self.stop.is_some();
+        tokio::select! {
+            biased;
+            exit = &mut self.exit => Happened::Exited(exit.unwrap_or(Exit::Unknown)),
+            Ok(_) = stop.wait_for(Option::is_some), if !is_stopping => Happened::StopAsked,
+            () = sleep_until(due.unwrap_or(now)), if due.is_some() => Happened::Time,
+            () = self.events.readable() => Happened::Events,
+            () = self.stdout.readable(), if reads_output => Happened::Stdout,
+            () = self.stderr.readable(), if reads_output => Happened::Stderr,
+            () = outlet.room(), if !reads_output => Happened::Room,
+        }
+    }
+
+    /// The next moment at which something must be done by the clock.
+    fn due(&self, reads_output: bool) -> Option<Instant> {
+        let ladder = match self.stop {
+            Some(_) => self.kill_at,
+            None => self.job.run_timeout.map(|limit| self.started + limit),
+        };
+        let stall = if reads_output { None } else { self.stalled_until };
+        ladder.into_iter().chain(stall).min()
+    }
+
+    fn time_passed(&mut self) {
+        let now = Instant::now();
+        match (&self.stop, self.kill_at, self.job.run_timeout) {
+            (Some(_), Some(kill_at), _) if now >= kill_at => {
+                self.kill_at = None;
+                killer::kill_tree(self.pid);
+            }
+            (None, _, Some(limit)) if now >= self.started + limit => {
+                self.end(Some(Stop::TimedOut(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX))));
+            }
+            _ => {}
+        }
+    }
+
+    /// First step of the ladder: TERM to the group; KILL to the whole tree after the grace.
+    fn end(&mut self, stop: Option<Stop>) {
+        if self.stop.is_some() || stop.is_none() {
+            return;
+        }
+        self.stop = stop;
+        self.kill_at = Some(Instant::now() + self.job.grace);
+        self.host.reaper.kill_group_too(self.pid);
+        killer::terminate(self.pid);
+    }
+
+    fn read_stdout(&mut self) {
+        let voice = &self.job.voice;
+        self.stdout.read(&self.host.scratch, |line| voice.output_line(LogStream::Stdout, &line));
+    }
+
+    fn read_stderr(&mut self) {
+        let voice = &self.job.voice;
+        self.stderr.read(&self.host.scratch, |line| voice.output_line(LogStream::Stderr, &line));
+    }
+
+    fn read_events(&mut self) {
+        let voice = &self.job.voice;
+        self.events.read(&self.host.scratch, |line| {
+            // A one-shot process is done when it exits, whatever it says.
+            voice.event_line(&line);
+        });
+    }
+
+    /// Reads what is left in the pipes. Whoever still holds them open gets a moment, not more.
+    async fn drain(&mut self) {
+        let end = Instant::now() + DRAIN;
+        loop {
+            self.read_events();
+            self.read_stdout();
+            self.read_stderr();
+            if !(self.events.is_open() || self.stdout.is_open() || self.stderr.is_open()) {
+                return;
+            }
+            tokio::select! {
+                () = sleep_until(end) => break,
+                () = self.events.readable() => {}
+                () = self.stdout.readable() => {}
+                () = self.stderr.readable() => {}
+            }
+            if Instant::now() >= end {
+                break;
+            }
+        }
+        let voice = &self.job.voice;
+        self.events.close(|line| {
+            voice.event_line(&line);
+        });
+        self.stdout.close(|line| voice.output_line(LogStream::Stdout, &line));
+        self.stderr.close(|line| voice.output_line(LogStream::Stderr, &line));
+    }
+}
+
+/// Removes a working directory; a full one aside, as that can take a while.
+async fn remove(work: PathBuf) {
+    match std::fs::remove_dir(&work) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(_) => {
+            let path = work.clone();
+            let removed = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(&path)).await;
+            if let Ok(Err(error)) = removed {
+                tracing::warn!(path = %work.display(), %error, "a working directory cannot be removed");
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! One running task as its plugin, `ctx` and the agent speak of it.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use conductor_model::LogStream;
+use conductor_wire::plugin_io::PluginEvent;
+
+use super::collector::{Collector, Heard};
+use super::lines::Line;
+use super::outlet::{Log, Outlet};
+
+/// Everything said about one task ends up here.
+pub struct Voice {
+    /// The far side.
+    pub outlet: Rc<dyn Outlet>,
+    /// What it said of its result.
+    pub said: RefCell<Collector>,
+    log: RefCell<Log>,
+}
+
+impl std::fmt::Debug for Voice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Voice").field("said", &self.said).field("log", &self.log).finish_non_exhaustive()
+    }
+}
+
+impl Voice {
+    /// A task that has said nothing yet.
+    #[must_use]
+    pub fn new(outlet: Rc<dyn Outlet>) -> Self {
+        Self { outlet, said: RefCell::default(), log: RefCell::default() }
+    }
+
+    /// A line of standard output or standard error.
+    pub fn output_line(&self, stream: LogStream, line: &Line<'_>) {
+        let text = self.log.borrow_mut().line(&*self.outlet, stream, line);
+        if stream == LogStream::Stderr {
+            self.said.borrow_mut().note_stderr(&text);
+        }
+    }
+
+    /// A line of the event channel. Gives back what only the runner can handle: that the task is done.
+    pub fn event_line(&self, line: &Line<'_>) -> Option<Heard> {
+        if line.bytes.iter().all(u8::is_ascii_whitespace) && line.beyond == 0 {
+            return None;
+        }
+        if line.beyond > 0 {
+            let bytes = line.bytes.len() + line.beyond;
+            self.say("warn", &format!("an event of {bytes} bytes was dropped: it is too long"));
+            return None;
+        }
+        match serde_json::from_slice::<PluginEvent>(line.bytes) {
+            Ok(event) => self.event(event, line.bytes.len()),
+            Err(error) => {
+                let start: String = String::from_utf8_lossy(line.bytes).chars().take(200).collect();
+                self.say("warn", &format!("not an event ({error}): {start}"));
+                None
+            }
+        }
+    }
+
+    /// An event.
+    pub fn event(&self, event: PluginEvent, bytes: usize) -> Option<Heard> {
+        let heard = self.said.borrow_mut().hear(event, bytes);
+        match heard {
+            Heard::Kept => None,
+            Heard::Log { level, message } => {
+                self.say(level.as_deref().unwrap_or("info"), &message);
+                None
+            }
+            Heard::Progress { percent, message } => {
+                self.outlet.progress(percent.filter(|percent| percent.is_finite()), message);
+                None
+            }
+            Heard::Properties => {
+                self.outlet.properties();
+                None
+            }
+            Heard::Done { .. } => Some(heard),
+        }
+    }
+
+    /// A line of the agent or of the event channel, with its level where that is worth telling.
+    pub fn say(&self, level: &str, message: &str) {
+        let text = match level {
+            "info" => message.to_owned(),
+            level => format!("{level}: {message}"),
+        };
+        self.log.borrow_mut().text(&*self.outlet, LogStream::Event, text);
+    }
+
+    /// Ends the log and gives the number of lines that were passed on.
+    pub fn finish_log(&self) -> u64 {
+        let mut log = self.log.borrow_mut();
+        log.finish(&*self.outlet);
+        log.lines
+    }
+}

@@ -1,0 +1,59 @@
+//! The agent's settings: defaults → file → environment → flags.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use conductor_boot::LogSettings;
+use serde::{Deserialize, Serialize};
+
+/// Where settings are read from unless another file is named.
+pub const DEFAULT_FILE: &str = "/etc/conductor/agent.toml";
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The agent's id, unique in the installation. Empty = the host's name.
+    pub id: String,
+    /// The manager's address, as in `https://conductor.example:8700`.
+    pub manager: String,
+    /// What the agent shows to be let in.
+    pub token: String,
+    /// Where the agent keeps everything.
+    pub data_dir: PathBuf,
+    /// How many tasks run at once. 0 = one per processor, but at least two.
+    pub slots: u32,
+    /// What operators say of this host.
+    pub labels: BTreeMap<String, String>,
+    /// How long a stopping agent waits for tasks that run, in seconds.
+    pub drain_seconds: u64,
+    /// Logs.
+    pub log: LogSettings,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            id: String::new(),
+            manager: "http://127.0.0.1:8700".to_owned(),
+            token: String::new(),
+            data_dir: PathBuf::from("/var/lib/conductor-agent"),
+            slots: 0,
+            labels: BTreeMap::new(),
+            drain_seconds: 30,
+            log: LogSettings::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// Slots, with 0 worked out.
+    #[must_use]
+    pub fn effective_slots(&self) -> u32 {
+        if self.slots > 0 {
+            return self.slots;
+        }
+        let processors = std::thread::available_parallelism().map_or(2, |count| u32::try_from(count.get()).unwrap_or(2));
+        processors.max(2)
+    }
+}

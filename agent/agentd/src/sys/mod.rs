@@ -1,0 +1,5 @@
+//! What the agent asks of the kernel: starting processes, waiting for them, looking at them.
+
+pub mod procfs;
+pub mod reaper;
+pub mod spawn;

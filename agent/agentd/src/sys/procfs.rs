@@ -1,0 +1,120 @@
+//! Processes as /proc shows them.
+
+use std::fs;
+
+use nix::unistd::Pid;
+
+/// One process, as far as it matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// `R`, `S`, `Z`, …
+    pub state: char,
+    /// Its parent.
+    pub parent: i32,
+    /// Its process group.
+    pub group: i32,
+    /// When it was started, in clock ticks since boot.
+    pub start_ticks: u64,
+}
+
+/// Reads `/proc/PID/stat`; `None` when there is no such process.
+#[must_use]
+pub fn stat(pid: i32) -> Option<Stat> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field is the program's name in parentheses and may have anything in it.
+    let mut fields = text.get(text.rfind(')')? + 1..)?.split_ascii_whitespace();
+    let state = fields.next()?.chars().next()?;
+    let parent = fields.next()?.parse().ok()?;
+    let group = fields.next()?.parse().ok()?;
+    // Field 22 of the line is field 19 behind the name; three are taken.
+    let start_ticks = fields.nth(16)?.parse().ok()?;
+    Some(Stat { state, parent, group, start_ticks })
+}
+
+/// The value of a variable in a process's environment at its start; `None` where it cannot be read or is not set.
+#[must_use]
+pub fn environ_value(pid: i32, variable: &str) -> Option<String> {
+    let bytes = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    bytes.split(|byte| *byte == 0).find_map(|entry| {
+        let value = entry.strip_prefix(variable.as_bytes())?.strip_prefix(b"=")?;
+        String::from_utf8(value.to_vec()).ok()
+    })
+}
+
+/// All process ids.
+#[must_use]
+pub fn all_pids() -> Vec<i32> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// The children of a process, whichever of its threads they belong to.
+#[must_use]
+pub fn children(pid: i32) -> Vec<i32> {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let mut children = Vec::new();
+    for thread in threads.flatten() {
+        match fs::read_to_string(thread.path().join("children")) {
+            Ok(text) => children.extend(text.split_ascii_whitespace().filter_map(|child| child.parse::<i32>().ok())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && thread.path().exists() => {
+                // A kernel without this file: look at everybody's parent.
+                return all_pids().into_iter().filter(|other| stat(*other).is_some_and(|stat| stat.parent == pid)).collect();
+            }
+            Err(_) => {}
+        }
+    }
+    children
+}
+
+/// A process's children, their children and so on.
+#[must_use]
+pub fn descendants(pid: i32) -> Vec<i32> {
+    let mut found = children(pid);
+    let mut at = 0;
+    while let Some(next) = found.get(at).copied() {
+        found.extend(children(next));
+        at += 1;
+    }
+    found
+}
+
+/// This process.
+#[must_use]
+pub fn own_pid() -> i32 {
+    Pid::this().as_raw()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_is_seen() {
+        let own = stat(own_pid()).unwrap();
+        assert!(own.start_ticks > 0);
+        assert_eq!(own.group, nix::unistd::getpgrp().as_raw());
+        assert!(all_pids().contains(&own_pid()));
+        assert_eq!(stat(0), None);
+    }
+
+    #[test]
+    fn a_child_and_its_child_are_seen() {
+        let mut child = std::process::Command::new("/bin/sh")
+            .args(["-c", "sleep 60 & echo up; wait"])
+            .env("MARK", "x=y")
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line).unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let below = descendants(pid);
+        assert_eq!(below.len(), 1);
+        assert_eq!(environ_value(below[0], "MARK").as_deref(), Some("x=y"));
+        assert!(children(own_pid()).contains(&pid));
+        for pid in [below[0], pid] {
+            nix::sys::signal::kill(Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
+        }
+        child.wait().unwrap();
+    }
+}
