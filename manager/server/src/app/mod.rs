@@ -18,6 +18,9 @@ pub use error::AppError;
 pub use tokens::{Caller, ensure_admin_token, token_hash};
 pub use workflows::{IdempotencyStrategy, StartCommand};
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;

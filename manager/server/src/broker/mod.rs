@@ -60,7 +60,7 @@ pub(crate) struct Parts {
     store: Arc<dyn Store>,
     metrics: Metrics,
     lease_ms: u32,
-    outbox: mpsc::UnboundedReceiver<OutboxMessage>,
+    pub(crate) outbox: mpsc::UnboundedReceiver<OutboxMessage>,
     declarations: mpsc::Receiver<Declaration>,
     connected: watch::Sender<bool>,
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use conductor_model::{
@@ -17,6 +18,8 @@ use crate::{Batch, Done, OpenWork, Page, Store, StoreError, StoredRun, TaskFilte
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     state: Mutex<State>,
+    /// Batches that are still to fail, for tests of what follows then.
+    to_fail: AtomicUsize,
 }
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -26,6 +29,15 @@ impl MemoryStore {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Lets the next batches fail as a full disk would: nothing of them is kept.
+    pub fn fail_next_batches(&self, batches: usize) {
+        self.to_fail.store(batches, Ordering::SeqCst);
+    }
+
+    fn fails(&self) -> bool {
+        self.to_fail.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
     }
 
     fn open(&self) -> Result<MutexGuard<'_, State>> {
@@ -41,7 +53,11 @@ fn below<I>(id: Option<I>) -> (Bound<I>, Bound<I>) {
 
 impl Store for MemoryStore {
     fn submit(&self, batch: Batch, done: Done) {
-        let result = self.open().and_then(|mut state| state.apply(batch));
+        let result = if self.fails() {
+            Err(StoreError::Backend { operation: "storing a batch", message: "the test asked for it".to_owned() })
+        } else {
+            self.open().and_then(|mut state| state.apply(batch))
+        };
         done(result);
     }
 

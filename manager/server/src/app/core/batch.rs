@@ -47,6 +47,7 @@ impl Building {
     pub(super) fn is_empty(&self) -> bool {
         self.merged.is_empty()
             && self.agents.is_empty()
+            && self.outbox.is_empty()
             && self.feed.is_empty()
             && self.outbox_done.is_empty()
             && self.after.is_empty()

@@ -1,0 +1,180 @@
+//! Agents, played by the test.
+
+use conductor_model::{TaskStatus, WorkflowStatus};
+
+use super::*;
+
+#[tokio::test]
+async fn an_agent_gets_a_task_and_its_report_ends_the_workflow() {
+    let mut world = World::new();
+    world.plugin("p");
+    let (task, workflow) = on_agent(false);
+    world.define(task, workflow).await;
+    world.agent("agent-1", ("role", "web"), 1).await;
+    let id = world.start("remote_flow").await;
+    let (agent, envelope) = world.task_order().await;
+    assert_eq!((agent.as_str(), envelope.operation.as_str(), envelope.dispatch), ("agent-1", "run", 1));
+    assert_eq!(world.tasks(id).await[0].status, TaskStatus::Scheduled, "it is in progress once the agent says so");
+    assert!(world.report(&agent, &envelope, Outcome::Succeeded).await);
+    let task = &world.tasks(id).await[0];
+    assert_eq!((task.status, task.worker_id.as_deref()), (TaskStatus::Completed, Some("agent-1")));
+    assert_eq!(world.workflow(id).await.status, WorkflowStatus::Completed);
+    assert!(world.report(&agent, &envelope, Outcome::Failed).await, "a report that comes again is settled and changes nothing");
+    assert_eq!(world.workflow(id).await.status, WorkflowStatus::Completed);
+}
+
+#[tokio::test]
+async fn a_task_that_fits_nowhere_says_why_and_starts_when_an_agent_fits() {
+    let mut world = World::new();
+    world.plugin("p");
+    let (task, workflow) = on_agent(false);
+    world.define(task, workflow).await;
+    world.agent("db-1", ("role", "db"), 1).await;
+    let id = world.start("remote_flow").await;
+    let task = world.tasks(id).await[0].id;
+    let why = world.app.explain_placement(&tenant(), task).await.unwrap().expect("it waits");
+    assert!(why.summary.contains("role=web"), "{}", why.summary);
+    world.agent("web-1", ("role", "web"), 1).await;
+    let (agent, _) = world.task_order().await;
+    assert_eq!(agent.as_str(), "web-1");
+    assert_eq!(world.app.explain_placement(&tenant(), task).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn no_agent_gets_more_than_its_slots() {
+    let mut world = World::new();
+    world.plugin("p");
+    let (task, workflow) = on_agent(false);
+    world.define(task, workflow).await;
+    world.agent("agent-1", ("role", "web"), 1).await;
+    let first = world.start("remote_flow").await;
+    let second = world.start("remote_flow").await;
+    let (agent, envelope) = world.task_order().await;
+    assert_eq!(envelope.workflow_id, first);
+    assert_eq!(world.tasks(second).await[0].agent.as_ref().unwrap().assigned, None);
+    world.report(&agent, &envelope, Outcome::Succeeded).await;
+    let (_, envelope) = world.task_order().await;
+    assert_eq!(envelope.workflow_id, second, "a slot that is free again is used at once");
+}
+
+#[tokio::test]
+async fn the_tasks_of_an_agent_that_went_away_go_elsewhere_when_they_may() {
+    let mut world = World::on(Arc::new(MemoryStore::new()), 200);
+    world.plugin("p");
+    let (task, workflow) = on_agent(true);
+    world.define(task, workflow).await;
+    world.agent("agent-1", ("role", "web"), 1).await;
+    let id = world.start("remote_flow").await;
+    let (first, lost) = world.task_order().await;
+    world.until(id, "the loss", |_, tasks| tasks[0].agent.as_ref().unwrap().assigned.is_none()).await;
+    world.agent("agent-2", ("role", "web"), 1).await;
+    let (second, envelope) = world.task_order().await;
+    assert_eq!((second.as_str(), envelope.task_id, envelope.dispatch), ("agent-2", lost.task_id, 2));
+    world.report(&first, &lost, Outcome::Failed).await;
+    assert!(!world.workflow(id).await.status.is_terminal(), "the word of who lost the task no longer counts");
+    world.report(&second, &envelope, Outcome::Succeeded).await;
+    assert_eq!(world.workflow(id).await.status, WorkflowStatus::Completed);
+}
+
+#[tokio::test]
+async fn a_task_that_may_not_run_again_is_lost_with_its_agent() {
+    let mut world = World::on(Arc::new(MemoryStore::new()), 200);
+    world.plugin("p");
+    let (task, workflow) = on_agent(false);
+    world.define(task, workflow).await;
+    world.agent("agent-1", ("role", "web"), 1).await;
+    let id = world.start("remote_flow").await;
+    world.task_order().await;
+    world.until(id, "the end", |workflow, _| workflow.status == WorkflowStatus::Failed).await;
+    let task = &world.tasks(id).await[0];
+    assert_eq!((task.status, task.outcome), (TaskStatus::Failed, Some(Outcome::Lost)));
+}
+
+#[tokio::test]
+async fn a_task_that_an_agent_will_not_take_goes_to_another_without_costing_an_attempt() {
+    let mut world = World::new();
+    world.plugin("p");
+    let (task, workflow) = on_agent(false);
+    world.define(task, workflow).await;
+    world.agent("agent-1", ("role", "web"), 1).await;
+    world.agent("agent-2", ("role", "web"), 1).await;
+    let id = world.start("remote_flow").await;
+    let (first, envelope) = world.task_order().await;
+    world.report(&first, &envelope, Outcome::Refused).await;
+    let (second, again) = world.task_order().await;
+    assert_ne!(first, second);
+    assert_eq!((again.task_id, again.attempt, again.dispatch), (envelope.task_id, 0, 2));
+    world.report(&second, &again, Outcome::Succeeded).await;
+    assert_eq!(world.workflow(id).await.status, WorkflowStatus::Completed);
+}
+
+#[tokio::test]
+async fn an_order_that_the_broker_did_not_confirm_is_sent_again_after_a_crash() {
+    let mut world = World::new();
+    world.plugin("p");
+    let (task, workflow) = on_agent(false);
+    world.define(task, workflow).await;
+    world.agent("agent-1", ("role", "web"), 1).await;
+    world.start("remote_flow").await;
+    let message = tokio::time::timeout(PATIENCE, world.parts.outbox.recv()).await.unwrap().unwrap();
+    let mut world = world.restarted();
+    let again = tokio::time::timeout(PATIENCE, world.parts.outbox.recv()).await.expect("it is sent again").unwrap();
+    assert_eq!((again.id, &again.body), (message.id, &message.body));
+    world.app.inner.core.tell(Message::OutboxDone(vec![again.id]));
+    let world = world.restarted();
+    assert!(world.store.open_work().unwrap().outbox.is_empty(), "what was confirmed is gone");
+}
+
+#[tokio::test]
+async fn ending_a_workflow_tells_the_agent() {
+    let mut world = World::new();
+    world.plugin("p");
+    let (task, workflow) = on_agent(false);
+    world.define(task, workflow).await;
+    world.agent("agent-1", ("role", "web"), 1).await;
+    let id = world.start("remote_flow").await;
+    let (_, envelope) = world.task_order().await;
+    world.app.terminate_workflow(&tenant(), id, Some("enough".to_owned())).await.unwrap();
+    match world.order().await {
+        (agent, ToAgentItem::Cancel(order)) => {
+            assert_eq!((agent.as_str(), order.task_id, order.dispatch), ("agent-1", envelope.task_id, 1));
+        }
+        (_, other) => panic!("expected a cancel, got {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_agent_that_does_not_know_of_its_task_gets_it_again() {
+    let mut world = World::on(Arc::new(MemoryStore::new()), 400);
+    world.plugin("p");
+    let (task, workflow) = on_agent(false);
+    world.define(task, workflow).await;
+    world.agent("agent-1", ("role", "web"), 1).await;
+    world.start("remote_flow").await;
+    let (_, envelope) = world.task_order().await;
+    let deadline = Instant::now() + PATIENCE;
+    let again = loop {
+        world.lease("agent-1", Vec::new());
+        let next = tokio::time::timeout(Duration::from_millis(50), world.parts.outbox.recv()).await;
+        if let Ok(Some(message)) = next {
+            break message;
+        }
+        assert!(Instant::now() < deadline, "the task is not sent again");
+    };
+    let ToAgentItem::Task(again) = serde_json::from_str(&again.body).unwrap() else { panic!("expected a task") };
+    assert_eq!((again.task_id, again.dispatch), (envelope.task_id, envelope.dispatch), "the same dispatch: the agent tells doubles");
+}
+
+#[tokio::test]
+async fn a_definition_that_names_no_plugin_or_operation_is_refused() {
+    let world = World::new();
+    let definition = |operation: &str| {
+        serde_json::from_value::<TaskDef>(json!({ "name": "t", "agent": { "plugin": "p", "operation": operation } })).unwrap()
+    };
+    let refused = world.app.put_task_defs(&tenant(), vec![definition("run")], "test").await.unwrap_err();
+    assert!(refused.to_string().contains("[0].agent.plugin"), "{refused}");
+    world.plugin("p");
+    let refused = world.app.put_task_defs(&tenant(), vec![definition("walk")], "test").await.unwrap_err();
+    assert!(refused.to_string().contains("[0].agent.operation"), "{refused}");
+    world.app.put_task_defs(&tenant(), vec![definition("run")], "test").await.unwrap();
+}
