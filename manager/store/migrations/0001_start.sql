@@ -29,7 +29,8 @@ CREATE INDEX workflow_by_tenant ON workflow (tenant, id);
 CREATE INDEX workflow_by_name ON workflow (tenant, name, id);
 CREATE INDEX workflow_by_status ON workflow (tenant, status, id);
 CREATE INDEX workflow_by_correlation ON workflow (tenant, correlation_id, id) WHERE correlation_id IS NOT NULL;
-CREATE UNIQUE INDEX workflow_by_idempotency_key ON workflow (tenant, name, idempotency_key) WHERE idempotency_key IS NOT NULL;
+-- Not unique: a key may be used again once its workflow is over. The one deciding thread keeps it to one that goes on.
+CREATE INDEX workflow_by_idempotency_key ON workflow (tenant, name, idempotency_key) WHERE idempotency_key IS NOT NULL;
 CREATE INDEX workflow_open ON workflow (id) WHERE open = 1;
 
 CREATE TABLE task (

@@ -204,7 +204,7 @@ pub trait Store: Send + Sync + Debug {
     fn open_work(&self) -> Result<OpenWork, StoreError>;
     /// A workflow with all its tasks, whatever its tenant (for the engine; commands check the tenant of what they load).
     fn load_run(&self, id: WorkflowId) -> Result<Option<StoredRun>, StoreError>;
-    /// The workflow that was started with an idempotency key.
+    /// The newest workflow that was started with an idempotency key.
     fn workflow_by_idempotency_key(
         &self,
         tenant: &TenantName,

@@ -11,7 +11,6 @@ use crate::{Batch, DecisionWrite, StoreError};
 #[derive(Default)]
 struct Ahead {
     revisions: HashMap<WorkflowId, u64>,
-    keys: HashSet<(TenantName, String, String)>,
     tasks: HashSet<TaskId>,
     snapshots: HashSet<String>,
 }
@@ -59,13 +58,6 @@ impl State {
                 if !ahead.snapshots.contains(&*record.snapshot) && !self.snapshots.contains_key(&*record.snapshot) {
                     let message = format!("snapshot {} is not stored", record.snapshot);
                     return Err(StoreError::Backend { operation: "store a workflow", message });
-                }
-                if let Some(key) = &record.idempotency_key {
-                    let full = (record.tenant.clone(), record.name.clone(), key.clone());
-                    if self.idempotency_keys.contains_key(&full) || !ahead.keys.insert(full) {
-                        let what = format!("workflow {id}, or another {} with the idempotency key {key:?},", record.name);
-                        return Err(StoreError::Exists { what });
-                    }
                 }
             }
         }

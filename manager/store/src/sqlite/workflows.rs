@@ -72,10 +72,7 @@ pub(super) fn insert(connection: &Connection, mut record: WorkflowRecord) -> Res
     ]);
     match inserted {
         Err(error) if is_duplicate(&error) => {
-            let what = match &record.idempotency_key {
-                Some(key) => format!("workflow {id}, or another {} with the idempotency key {key:?},", record.name),
-                None => format!("workflow {id}"),
-            };
+            let what = format!("workflow {id}");
             Err(StoreError::Exists { what })
         }
         result => result.map(|_| ()).during(OPERATION),
@@ -174,7 +171,7 @@ pub(super) fn get(connection: &Connection, tenant: &TenantName, id: WorkflowId) 
     one(connection, "id = ?1 AND tenant = ?2", &[blob(id), Sql::Text(tenant.as_str().to_owned())])
 }
 
-/// The workflow that was started with a key.
+/// The newest workflow that was started with a key.
 pub(super) fn by_idempotency_key(
     connection: &Connection,
     tenant: &TenantName,
@@ -182,7 +179,7 @@ pub(super) fn by_idempotency_key(
     key: &str,
 ) -> Result<Option<WorkflowRecord>, StoreError> {
     let values = [tenant.as_str(), name, key].map(|text| Sql::Text(text.to_owned()));
-    one(connection, "tenant = ?1 AND name = ?2 AND idempotency_key = ?3", &values)
+    one(connection, "tenant = ?1 AND name = ?2 AND idempotency_key = ?3 ORDER BY id DESC LIMIT 1", &values)
 }
 
 /// Id, tenant and timer of each workflow that is not over.

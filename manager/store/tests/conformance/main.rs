@@ -36,7 +36,7 @@ cases! {
     batches::several_decisions_on_one_workflow_follow_each_other_in_one_batch,
     batches::a_workflow_is_not_inserted_twice,
     batches::a_task_is_neither_inserted_twice_nor_changed_unknown,
-    batches::an_idempotency_key_belongs_to_one_workflow_of_a_name_and_tenant,
+    batches::an_idempotency_key_leads_to_the_newest_workflow_of_a_name_and_tenant,
     batches::a_snapshot_is_stored_once_and_shared,
     batches::large_payloads_come_back,
     batches::open_work_is_what_is_not_over,
