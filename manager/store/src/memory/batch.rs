@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use conductor_model::{TaskId, TenantName, WorkflowId};
+use conductor_model::{TaskId, WorkflowId};
 
 use super::state::State;
 use crate::{Batch, DecisionWrite, StoreError};
