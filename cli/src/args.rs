@@ -30,7 +30,7 @@ pub struct Args {
 #[derive(Clone, Debug, ClapArgs)]
 pub struct Common {
     /// The manager's address.
-    #[arg(long, env = "CONDUCTOR_URL", default_value = "http://127.0.0.1:8080", global = true, value_name = "URL")]
+    #[arg(long, env = "CONDUCTOR_URL", default_value = "http://127.0.0.1:53333", global = true, value_name = "URL")]
     pub url: String,
     /// The token to show it.
     #[arg(long, env = "CONDUCTOR_TOKEN", hide_env_values = true, global = true, value_name = "TOKEN")]

@@ -155,7 +155,7 @@ impl ClientError {
     #[must_use]
     pub fn hint(&self) -> &str {
         match self {
-            Self::Address { .. } => "give it as in http://127.0.0.1:8080, with --url or CONDUCTOR_URL",
+            Self::Address { .. } => "give it as in http://127.0.0.1:53333, with --url or CONDUCTOR_URL",
             Self::Unreachable { .. } => "is it running there? `make dev` starts one; --url or CONDUCTOR_URL says where it is",
             Self::Refused(refusal) if !refusal.hint.is_empty() => &refusal.hint,
             Self::Refused(refusal) if refusal.status == 401 => "give the manager's token with --token or CONDUCTOR_TOKEN",

@@ -33,7 +33,7 @@ pub(crate) struct Call {
 }
 
 impl Client {
-    /// A client of the manager at `url`, as in `http://127.0.0.1:8080`; a trailing `/api`, as Conductor SDKs have it, is
+    /// A client of the manager at `url`, as in `http://127.0.0.1:53333`; a trailing `/api`, as Conductor SDKs have it, is
     /// taken off. Nothing is sent yet.
     ///
     /// # Errors
