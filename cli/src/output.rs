@@ -115,10 +115,10 @@ pub fn complain(error: &CliError) {
     if let Some(code) = error.code() {
         let _ = write!(text, " [{code}]");
     }
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let _ = write!(text, "\n  because: {inner}");
-        cause = inner.source();
+    // The layers of an HTTP client between the request and what the system said are of no use to a person.
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    if let Some(cause) = causes.last() {
+        let _ = write!(text, "\n  because: {cause}");
     }
     if !error.hint().is_empty() {
         let _ = write!(text, "\n  hint: {}", error.hint());

@@ -6,7 +6,7 @@ use super::workflows::task_rows;
 use crate::args::{TasksArgs, TasksCommand};
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::output::{Format, note, show, show_tree};
+use crate::output::{Format, Rows, cell, put, show, show_tree};
 
 pub async fn run(client: &Client, format: Format, args: TasksArgs) -> Result<Exit, CliError> {
     match (args.command, args.workflow) {
@@ -24,13 +24,26 @@ pub async fn run(client: &Client, format: Format, args: TasksArgs) -> Result<Exi
 }
 
 async fn why(client: &Client, format: Format, id: &str) -> Result<(), CliError> {
-    match client.placement(id).await? {
-        Some(explanation) => show_tree(format, &explanation),
-        None => {
-            let task = client.task(id).await?;
-            let has = task.worker_id.map_or_else(|| "it waits for no agent".to_owned(), |worker| format!("{worker} has it"));
-            note(&format!("{id} is {}; {has}", task.status));
-            Ok(())
-        }
+    let placement = client.placement(id).await?;
+    if format != Format::Table {
+        return show_tree(format, &placement);
     }
+    let status = cell(&placement["status"]);
+    let Some(unplaced) = placement.get("unplaced") else {
+        let agent = placement["agent"].as_str();
+        let alternates: Vec<String> = placement["alternates"].as_array().into_iter().flatten().map(cell).collect();
+        let beside = if alternates.is_empty() { String::new() } else { format!("; runners-up: {}", alternates.join(", ")) };
+        return put(&match agent {
+            Some(agent) => format!("{status}: given to {agent}{beside}\n"),
+            None => format!("{status}: it needs no agent\n"),
+        });
+    };
+    put(&format!("{status}: {}\n", cell(&unplaced["summary"])))?;
+    show(format, &unplaced["agents"], |agents| {
+        let mut rows = Rows::new(&["AGENT", "WHY NOT"], "there are no agents");
+        for agent in agents.as_array().into_iter().flatten() {
+            rows.push([cell(&agent["agent"]), cell(&agent["reason"])]);
+        }
+        rows
+    })
 }

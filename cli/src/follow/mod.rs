@@ -72,7 +72,7 @@ impl<'a> Follower<'a> {
         let view = client.workflow(&id.to_string(), from == From::Now).await?;
         let mut timeline = Timeline::new(view.create_time);
         let mut open = BTreeMap::new();
-        for task in &view.tasks {
+        for task in view.tasks.iter().filter(|_| from == From::Now) {
             timeline.task(task);
             open.insert(task.task_id, task.reference_task_name.clone());
         }

@@ -76,7 +76,7 @@ impl Client {
         }
         let name = format!("{method} {}", url.path());
         let request = self.http.request(method, url).timeout(REQUEST_TIMEOUT);
-        Call { request, name, base: self.base.to_string() }
+        Call { request, name, base: self.base.as_str().trim_end_matches('/').to_owned() }
     }
 }
 

@@ -5,7 +5,6 @@ use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::http::optional;
 use crate::{Client, ClientError};
 
 /// One attempt at one step as the API shows it. Times are ms since 1970, 0 = not yet.
@@ -138,12 +137,11 @@ impl Client {
         self.call(Method::POST, &["api", "tasks", "update-v2"], &[]).json(update).read().await
     }
 
-    /// Why a task has no agent yet, as the manager explains it; `None` when it has one or needs none.
+    /// Where a task runs, its runners-up, or why it has no agent yet.
     ///
     /// # Errors
-    /// When the manager refuses or does not answer.
-    pub async fn placement(&self, id: &str) -> Result<Option<Value>, ClientError> {
-        let call = self.call(Method::GET, &["api", "v1", "tasks", id, "placement"], &[]);
-        Ok(optional(call.read::<Option<Value>>().await)?.flatten())
+    /// When there is no such task.
+    pub async fn placement(&self, id: &str) -> Result<Value, ClientError> {
+        self.call(Method::GET, &["api", "v1", "tasks", id, "placement"], &[]).read().await
     }
 }
