@@ -16,34 +16,47 @@ struct Need {
     joins: bool,
 }
 
+/// Reports every need that lies on a cycle. Joins are looked at alone first: an input that uses a join's output would make
+/// what the join waits for look guilty too.
 pub(super) fn check(compiler: &mut Compiler) {
-    let needs = needs(compiler);
+    let (joins, inputs): (Vec<Need>, Vec<Need>) = needs(compiler).into_iter().partition(|need| need.joins);
     let mut after = vec![Vec::new(); compiler.nodes.len() * 2];
     sequence_edges(compiler, &mut after);
+    let faults = add(compiler, &mut after, joins);
+    let faults = if faults.is_empty() { add(compiler, &mut after, inputs) } else { faults };
+    for need in faults {
+        report(compiler, &need);
+    }
+}
+
+/// Adds edges for needs; gives those that lie on a cycle.
+fn add(compiler: &Compiler, after: &mut [Vec<usize>], needs: Vec<Need>) -> Vec<Need> {
+    let edge = |need: &Need| {
+        if need.joins { (end(need.of), end(need.by)) } else { (available(compiler, need.of), start(need.by)) }
+    };
     for need in &needs {
-        let from = if need.joins { end(need.of) } else { available(compiler, need.of) };
-        after[from].push(if need.joins { end(need.by) } else { start(need.by) });
+        let (from, to) = edge(need);
+        after[from].push(to);
     }
-    let component = components(&after);
-    for need in needs {
-        let from = if need.joins { end(need.of) } else { available(compiler, need.of) };
-        let to = if need.joins { end(need.by) } else { start(need.by) };
-        if need.by != need.of && component[from] != component[to] {
-            continue;
-        }
-        let (by, of) = (&compiler.nodes[need.by.0 as usize].reference, &compiler.nodes[need.of.0 as usize].reference);
-        let message = match (need.joins, need.by == need.of) {
-            (true, true) => "cycle of references: the join waits for itself".to_owned(),
-            (true, false) => format!("cycle of references: the join waits for `{of}`, which cannot end before `{by}` has"),
-            (false, true) => format!("cycle of references: `{by}` uses itself as its input"),
-            (false, false) => {
-                format!("cycle of references: `{by}` uses `{of}`, which cannot end before `{by}` has started")
-            }
-        };
-        let field = if need.joins { "joinOn" } else { "inputParameters" };
-        let of = of.to_string();
-        compiler.fault(format!("{}.{field}", compiler.node_path(need.by)), message, Some(of));
-    }
+    let component = components(after);
+    let cyclic = |need: &Need| {
+        let (from, to) = edge(need);
+        need.by == need.of || component[from] == component[to]
+    };
+    needs.into_iter().filter(cyclic).collect()
+}
+
+fn report(compiler: &mut Compiler, need: &Need) {
+    let (by, of) = (&compiler.nodes[need.by.0 as usize].reference, &compiler.nodes[need.of.0 as usize].reference);
+    let message = match (need.joins, need.by == need.of) {
+        (true, true) => "cycle of references: the join waits for itself".to_owned(),
+        (true, false) => format!("cycle of references: the join waits for `{of}`, which cannot end before `{by}` has"),
+        (false, true) => format!("cycle of references: `{by}` uses itself as its input"),
+        (false, false) => format!("cycle of references: `{by}` uses `{of}`, which cannot end before `{by}` has started"),
+    };
+    let field = if need.joins { "joinOn" } else { "inputParameters" };
+    let of = of.to_string();
+    compiler.fault(format!("{}.{field}", compiler.node_path(need.by)), message, Some(of));
 }
 
 fn needs(compiler: &Compiler) -> Vec<Need> {

@@ -189,7 +189,8 @@ impl Story {
 
     #[track_caller]
     pub fn event(&mut self, event: Event) {
-        self.try_event(event.clone()).unwrap_or_else(|refusal| panic!("{event:?}: {refusal}"));
+        let shown = format!("{event:?}");
+        self.try_event(event).unwrap_or_else(|refusal| panic!("{shown}: {refusal}"));
     }
 
     #[track_caller]

@@ -1,5 +1,14 @@
 //! Stories on virtual time. After every decision the harness stores what it says, as a store would, and checks that the
 //! run in memory and a run loaded from the stored records agree.
 
+mod agents;
+mod definitions;
+mod failures;
+mod forks;
 mod harness;
 mod linear;
+mod pausing;
+mod random;
+mod retries;
+mod switches;
+mod timeouts;

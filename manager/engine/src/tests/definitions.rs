@@ -1,0 +1,176 @@
+//! What is wrong with definitions is said all at once, with its place.
+
+use conductor_model::limits::WORKFLOW_DEPTH_MAX;
+use serde_json::{Value, json};
+
+use super::harness::{simple, violations};
+
+fn faults(tasks: &Value) -> Vec<String> {
+    violations(json!({"tasks": tasks})).into_iter().map(|fault| format!("{}: {}", fault.path, fault.message)).collect()
+}
+
+#[track_caller]
+fn one_fault(tasks: &Value, path: &str, part: &str) {
+    let found = faults(tasks);
+    assert!(found.len() == 1 && found[0].starts_with(&format!("{path}: ")) && found[0].contains(part), "{found:#?}");
+}
+
+fn using(reference: &str, expression: &str) -> Value {
+    json!({"name": reference, "taskReferenceName": reference, "inputParameters": {"x": expression}})
+}
+
+fn fork(reference: &str, branches: &Value) -> Value {
+    json!({"name": reference, "taskReferenceName": reference, "type": "FORK_JOIN", "forkTasks": branches})
+}
+
+fn join(reference: &str, on: &[&str]) -> Value {
+    json!({"name": reference, "taskReferenceName": reference, "type": "JOIN", "joinOn": on})
+}
+
+#[test]
+fn names_and_references() {
+    one_fault(&json!([]), "tasks", "at least one step");
+    one_fault(&json!([{"name": " ", "taskReferenceName": "a"}]), "tasks[0].name", "must not be empty");
+    one_fault(&json!([{"name": "a", "taskReferenceName": ""}]), "tasks[0].taskReferenceName", "must not be empty");
+    one_fault(&json!([simple("workflow")]), "tasks[0].taskReferenceName", "word of the expression language");
+    one_fault(&json!([simple("task")]), "tasks[0].taskReferenceName", "word of the expression language");
+    one_fault(
+        &json!([simple("a"), fork("f", &json!([[simple("b")], [simple("c"), simple("a")]])), join("j", &[])]),
+        "tasks[1].forkTasks[1][1].taskReferenceName",
+        "already the name of tasks[0]",
+    );
+}
+
+#[test]
+fn numbers() {
+    one_fault(&json!([{"name": "a", "taskReferenceName": "a", "startDelay": -1}]), "tasks[0].startDelay", "at least 0");
+    one_fault(&json!([{"name": "a", "taskReferenceName": "a", "retryCount": -1}]), "tasks[0].retryCount", "at least 0");
+    let inline = json!({"name": "a", "taskReferenceName": "a", "taskDefinition": {"name": "", "responseTimeoutSeconds": 0}});
+    one_fault(&json!([inline]), "tasks[0].taskDefinition.responseTimeoutSeconds", "at least 1");
+    let found = violations(json!({"tasks": [simple("a")], "version": 0, "schemaVersion": 1, "timeoutSeconds": -1, "name": ""}));
+    let paths: Vec<&str> = found.iter().map(|fault| fault.path.as_str()).collect();
+    assert_eq!(paths, ["name", "version", "schemaVersion", "timeoutSeconds"]);
+}
+
+#[test]
+fn forks_and_joins() {
+    one_fault(&json!([fork("f", &json!([])), join("j", &["f"])]), "tasks[0].forkTasks", "at least one branch");
+    one_fault(&json!([fork("f", &json!([[simple("a")], []])), join("j", &[])]), "tasks[0].forkTasks[1]", "at least one step");
+    one_fault(&json!([fork("f", &json!([[simple("a")]]))]), "tasks[0]", "followed by a step of type JOIN");
+    one_fault(&json!([fork("f", &json!([[simple("a")]])), simple("b")]), "tasks[0]", "followed by a step of type JOIN");
+    one_fault(&json!([simple("a"), join("j", &[])]), "tasks[1].joinOn", "must name what to wait for");
+    one_fault(&json!([fork("f", &json!([[simple("a")]])), join("j", &["a", "ghost"])]), "tasks[1].joinOn[1]", "names no step");
+    assert!(faults(&json!([simple("a"), join("j", &["a"])])).is_empty());
+}
+
+#[test]
+fn switches() {
+    let switch = |more: Value| {
+        let mut switch = json!({"name": "s", "taskReferenceName": "s", "type": "SWITCH", "expression": "k",
+            "inputParameters": {"k": 1}, "decisionCases": {"a": [simple("a")]}});
+        for (key, value) in more.as_object().unwrap() {
+            switch[key] = value.clone();
+        }
+        json!([switch])
+    };
+    assert!(faults(&switch(json!({}))).is_empty());
+    one_fault(&switch(json!({"expression": null})), "tasks[0].expression", "must name the input parameter");
+    one_fault(&switch(json!({"expression": "z"})), "tasks[0].expression", "one of the step's inputParameters");
+    one_fault(&switch(json!({"evaluatorType": "javascript"})), "tasks[0].evaluatorType", "it knows `value-param`");
+    one_fault(&switch(json!({"decisionCases": {}})), "tasks[0].decisionCases", "at least one case");
+    one_fault(
+        &switch(json!({"decisionCases": {"x": [simple("a"), simple("a")]}})),
+        "tasks[0].decisionCases[x][1].taskReferenceName",
+        "already the name of tasks[0].decisionCases[x][0]",
+    );
+    one_fault(
+        &switch(json!({"defaultCase": [using("d", "${ghost.output}")]})),
+        "tasks[0].defaultCase[0].inputParameters.x",
+        "`ghost`",
+    );
+}
+
+#[test]
+fn expressions_name_something() {
+    one_fault(&json!([simple("a"), using("b", "${c.output.x}")]), "tasks[1].inputParameters.x", "`c` is neither");
+    one_fault(&json!([using("a", "echo ${HOME}")]), "tasks[0].inputParameters.x", "write `$${`");
+    assert!(faults(&json!([using("a", "echo $${HOME}")])).is_empty());
+    one_fault(&json!([using("a", "${workflow.input.x")]), "tasks[0].inputParameters.x", "has no `}`");
+    one_fault(&json!([using("a", "${task.input.x}")]), "tasks[0].inputParameters.x", "own input");
+    let found =
+        violations(json!({"tasks": [simple("a")], "outputParameters": {"deep": [{"x": "${b.output}"}], "t": "${task.input}"}}));
+    let paths: Vec<&str> = found.iter().map(|fault| fault.path.as_str()).collect();
+    assert_eq!(paths, ["outputParameters.deep[0].x", "outputParameters.t"]);
+}
+
+#[test]
+fn cycles_of_references() {
+    one_fault(&json!([using("a", "${a.output.x}")]), "tasks[0].inputParameters", "`a` uses itself");
+    one_fault(
+        &json!([using("a", "${b.output.x}"), simple("b")]),
+        "tasks[0].inputParameters",
+        "`a` uses `b`, which cannot end before",
+    );
+    // Into a branch from before the fork, and from a branch behind the join.
+    let forked = |inner: &str, before: &str| {
+        json!([
+            using("before", before),
+            fork("f", &json!([[using("a", inner)], [simple("b")]])),
+            join("j", &["a", "b"]),
+            simple("after")
+        ])
+    };
+    assert!(faults(&forked("${b.output.x}", "x")).is_empty(), "a parallel branch may be ahead");
+    one_fault(&forked("x", "${b.output}"), "tasks[0].inputParameters", "`before` uses `b`");
+    one_fault(&forked("${j.output}", "x"), "tasks[1].forkTasks[0][0].inputParameters", "`a` uses `j`");
+    one_fault(&forked("${after.output}", "x"), "tasks[1].forkTasks[0][0].inputParameters", "`a` uses `after`");
+    // Two branches that need each other.
+    let found = faults(&json!([
+        fork("f", &json!([[simple("a0"), using("a", "${b.output}")], [using("b", "${a.output}")]])),
+        join("j", &[]),
+    ]));
+    assert_eq!(found.len(), 2, "{found:#?}");
+    // A case may use its own switch.
+    let switch = json!({"name": "s", "taskReferenceName": "s", "type": "SWITCH", "expression": "k", "inputParameters": {"k": 1},
+        "decisionCases": {"a": [using("a", "${s.output.selectedCase}")]}});
+    assert!(faults(&json!([switch])).is_empty());
+}
+
+#[test]
+fn joins_that_would_never_end() {
+    one_fault(&json!([simple("a"), join("j", &["j"])]), "tasks[1].joinOn", "waits for itself");
+    one_fault(&json!([simple("a"), join("j", &["b"]), simple("b")]), "tasks[1].joinOn", "waits for `b`");
+    // A join in a branch that waits for its own fork.
+    let found = faults(&json!([fork("f", &json!([[simple("a"), join("i", &["f"])]])), join("j", &[])]));
+    assert!(found.iter().any(|fault| fault.contains("waits for itself")), "{found:#?}");
+    // Two joins in branches that wait for each other.
+    let found = faults(&json!([
+        fork("f", &json!([[join("j1", &["b"]), simple("a")], [join("j2", &["a"]), simple("b")]])),
+        join("j", &[]),
+    ]));
+    assert_eq!(found.len(), 2, "{found:#?}");
+    // A join in a case that waits for its own switch.
+    let switch = json!({"name": "s", "taskReferenceName": "s", "type": "SWITCH", "expression": "k", "inputParameters": {"k": 1},
+        "decisionCases": {"a": [simple("a"), join("j", &["s"])]}});
+    one_fault(&json!([switch]), "tasks[0].decisionCases[a][1].joinOn", "waits for `s`");
+}
+
+#[test]
+fn nesting_is_bounded() {
+    let mut tasks = json!([simple("deepest")]);
+    for level in 0..WORKFLOW_DEPTH_MAX {
+        tasks = json!([fork(&format!("f{level}"), &json!([tasks])), join(&format!("j{level}"), &[])]);
+    }
+    let found = faults(&tasks);
+    assert!(found.len() == 1 && found[0].contains("nested more than 64 blocks deep"), "{found:?}");
+}
+
+#[test]
+fn everything_is_said_at_once() {
+    let found = faults(&json!([
+        {"name": "", "taskReferenceName": "a"},
+        {"name": "s", "taskReferenceName": "a", "type": "SWITCH"},
+        using("c", "${nobody.output}"),
+    ]));
+    assert_eq!(found.len(), 5, "{found:#?}");
+}
