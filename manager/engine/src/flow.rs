@@ -7,11 +7,15 @@ use conductor_model::{TaskRecord, TaskStatus, Timestamp, WorkflowStatus};
 use serde_json::{Map, Value};
 
 use crate::document::Scope;
+use crate::expression::{Budget, TooLarge};
 use crate::plan::{BlockId, Kind, Next, NodeId};
 use crate::retry;
 use crate::run::{Ix, Run};
 use crate::task_type::{self, join, simple, switch};
 use crate::turn::{Turn, Work};
+
+/// Largest output of a join or a workflow in bytes of JSON: both bring the outputs of many tasks together.
+pub(crate) const GATHERED_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Draws everything that follows from the changes made so far, and ends the workflow when nothing is left.
 pub(crate) fn follow_up(turn: &mut Turn<'_, '_>) {
@@ -144,12 +148,16 @@ pub(crate) fn domain(task_to_domain: &BTreeMap<String, String>, definition_name:
 }
 
 /// The workflow's output: its parameters resolved, else the output of its last task.
-pub(crate) fn output(run: &Run) -> Value {
+///
+/// # Errors
+/// When it becomes too large.
+pub(crate) fn output(run: &Run) -> Result<Value, TooLarge> {
     if let Some(template) = &run.plan.output {
-        return template.resolve(&Scope { run, own_id: None, own_input: None });
+        let scope = Scope { run, own_id: None, own_input: None };
+        return template.resolve(&scope, &mut Budget::new(GATHERED_BYTES_MAX));
     }
     let last = last_of(run, BlockId(0)).or_else(|| run.state.tasks.last().map(|task| &task.record));
-    last.map_or_else(|| Value::Object(Map::new()), |record| Value::clone(&record.output))
+    Ok(last.map_or_else(|| Value::Object(Map::new()), |record| Value::clone(&record.output)))
 }
 
 /// The last task of a block, if the flow has come so far: that of the case taken where the last step is a switch.
@@ -157,7 +165,7 @@ fn last_of(run: &Run, block: BlockId) -> Option<&TaskRecord> {
     let node = *run.plan.block(block).nodes.last()?;
     let record = run.latest_of(node)?;
     match &run.plan.node(node).kind {
-        kind @ Kind::Switch { .. } => match switch::taken(kind, &record.output) {
+        kind @ Kind::Switch { .. } => match switch::taken(kind, record) {
             Some(taken) => last_of(run, taken),
             None => Some(record),
         },

@@ -12,7 +12,7 @@ use crate::task_type::switch;
 /// workflow was started with, so there are none.
 pub(crate) fn derive(plan: &Arc<Plan>, workflow: &WorkflowRecord, mut tasks: Vec<TaskRecord>) -> State {
     tasks.sort_unstable_by_key(|task| task.seq);
-    let mut state = State::default();
+    let mut state = State::of(workflow);
     for record in tasks {
         if let Some(node) = plan.find(&record.reference) {
             state.add(node, record);
@@ -69,7 +69,7 @@ impl Walk<'_> {
                 return true;
             }
             kind @ Kind::Switch { cases, default } => {
-                let taken = switch::taken(kind, &record.output);
+                let taken = switch::taken(kind, record);
                 for other in cases.values().copied().chain([*default]).flatten().filter(|block| Some(*block) != taken) {
                     self.state.settled.extend(self.plan.block(other).watched.iter().copied());
                 }

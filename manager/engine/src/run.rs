@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use conductor_model::limits::TASK_PAYLOAD_BYTES_MAX;
 use conductor_model::{TaskId, TaskRecord, WorkflowRecord};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::{Map, Value};
@@ -10,6 +11,7 @@ use serde_json::{Map, Value};
 use crate::decision::Decision;
 use crate::document::Scope;
 use crate::event::{Context, Event, Refusal, StartRequest};
+use crate::expression::{Budget, TooLarge};
 use crate::plan::{NodeId, Plan};
 use crate::{handle, load, start};
 
@@ -44,7 +46,7 @@ pub(crate) struct State {
     pub pending: BTreeSet<Ix>,
     /// Permissive steps that failed: the workflow goes on, and has failed at its end.
     pub tolerated: usize,
-    /// Bytes of the records, roughly.
+    /// Bytes of the records, the workflow's input and output included, roughly.
     pub weight: usize,
 }
 
@@ -114,7 +116,7 @@ impl Run {
     /// Roughly how many bytes the run takes in memory, to bound the manager's cache. The plan is shared and not counted.
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
-        size_of::<Self>() + json_bytes(&self.workflow.input) + json_bytes(&self.workflow.output) + self.state.weight
+        size_of::<Self>() + self.state.weight
     }
 
     pub(crate) fn record(&self, ix: Ix) -> &TaskRecord {
@@ -130,14 +132,19 @@ impl Run {
     }
 
     /// A step's input: its parameters resolved, and what they lack filled from the definition's template.
-    pub(crate) fn resolve_input(&self, node: NodeId, own_id: TaskId) -> Value {
+    ///
+    /// # Errors
+    /// When it becomes larger than a task's payload may be.
+    pub(crate) fn resolve_input(&self, node: NodeId, own_id: TaskId) -> Result<Value, TooLarge> {
+        let mut budget = Budget::new(TASK_PAYLOAD_BYTES_MAX);
         let scope = Scope { run: self, own_id: Some(own_id), own_input: None };
         let node = self.plan.node(node);
-        let mut input = match node.input.resolve(&scope) {
+        let mut input = match node.input.resolve(&scope, &mut budget)? {
             Value::Object(map) => map,
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
         };
-        if let Some(Value::Object(template)) = node.input_template.as_ref().map(|template| template.resolve(&scope)) {
+        let template = node.input_template.as_ref().map(|template| template.resolve(&scope, &mut budget)).transpose()?;
+        if let Some(Value::Object(template)) = template {
             for (key, value) in template {
                 let filled = input.entry(key).or_insert(Value::Null);
                 if filled.is_null() {
@@ -145,11 +152,16 @@ impl Run {
                 }
             }
         }
-        Value::Object(input)
+        Ok(Value::Object(input))
     }
 }
 
 impl State {
+    /// Nothing but the workflow itself.
+    pub fn of(workflow: &WorkflowRecord) -> Self {
+        Self { weight: json_bytes(&workflow.input) + json_bytes(&workflow.output), ..Self::default() }
+    }
+
     /// Adds a record and what the indices say of it, except what depends on how far the flow has come.
     pub fn add(&mut self, node: NodeId, record: TaskRecord) -> Ix {
         let ix = Ix(u32::try_from(self.tasks.len()).unwrap_or(u32::MAX));

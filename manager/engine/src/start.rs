@@ -51,7 +51,8 @@ pub(crate) fn start(plan: Arc<Plan>, request: StartRequest, context: &mut Contex
         timer_at: (definition.timeout_seconds > 0).then(|| now.plus_seconds(definition.timeout_seconds)),
     };
     let first = plan.root().nodes[0];
-    let mut run = Run { plan, workflow, state: State::default() };
+    let state = State::of(&workflow);
+    let mut run = Run { plan, workflow, state };
     let mut turn = Turn::new(&mut run, context);
     turn.tell_workflow("workflow.started");
     turn.push(Work::Schedule(first));

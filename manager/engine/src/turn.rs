@@ -298,8 +298,24 @@ impl<'r, 'c> Turn<'r, 'c> {
         }
         self.run.state.missing.clear();
         self.run.state.pending.clear();
-        self.run.workflow.output = Arc::new(flow::output(self.run));
-        self.tell_workflow(feed::workflow_ending(status));
+        self.set_workflow_output();
+        self.tell_workflow(feed::workflow_ending(self.run.workflow.status));
+    }
+
+    /// Works out the output of a workflow that ends. One that is too large is left out, and nothing is a success without.
+    fn set_workflow_output(&mut self) {
+        match flow::output(self.run) {
+            Ok(output) => {
+                let weight = &mut self.run.state.weight;
+                *weight = (*weight + json_bytes(&output)).saturating_sub(json_bytes(&self.run.workflow.output));
+                self.run.workflow.output = Arc::new(output);
+            }
+            Err(error) if self.run.workflow.status == WorkflowStatus::Completed => {
+                self.run.workflow.status = WorkflowStatus::Failed;
+                self.run.workflow.reason = Some(format!("the workflow's output is left out: {error}"));
+            }
+            Err(_) => {}
+        }
     }
 
     /// Draws everything that follows and makes the decision. The revision grows by one.

@@ -7,6 +7,7 @@
 //!
 //! Texts are read once, when a definition is compiled ([`Template`]); resolving only looks up.
 
+mod budget;
 mod path;
 mod scan;
 mod template;
@@ -14,6 +15,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use budget::{Budget, TooLarge};
 pub(crate) use template::{Template, TemplateFault, as_text};
 
 use std::borrow::Cow;

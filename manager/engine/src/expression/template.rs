@@ -7,6 +7,7 @@ use conductor_model::limits::JSON_DEPTH_MAX;
 use serde_json::{Map, Value};
 
 use super::Document;
+use super::budget::{Budget, TooLarge};
 use super::path::Path;
 use super::scan::{Expression, Part, parts};
 
@@ -117,17 +118,24 @@ impl Template {
         }
     }
 
-    /// The value with every expression looked up in `document`.
-    pub fn resolve(&self, document: &dyn Document) -> Value {
-        match self {
+    /// The value with every expression looked up in `document`. What they bring in is taken from `budget`.
+    pub fn resolve(&self, document: &dyn Document, budget: &mut Budget) -> Result<Value, TooLarge> {
+        Ok(match self {
             Self::Literal(value) => value.clone(),
-            Self::Exact(expression) => expression.find(document).unwrap_or(Value::Null),
-            Self::Text(parts) => Value::String(join(parts, document)),
-            Self::List(list) => Value::Array(list.iter().map(|template| template.resolve(document)).collect()),
-            Self::Map(map) => {
-                Value::Object(map.iter().map(|(key, template)| (key.clone(), template.resolve(document))).collect())
+            Self::Exact(expression) => {
+                let value = expression.find(document, budget)?.unwrap_or(Value::Null);
+                budget.take(&value)?;
+                value
             }
-        }
+            Self::Text(parts) => Value::String(join(parts, document, budget)?),
+            Self::List(list) => {
+                Value::Array(list.iter().map(|template| template.resolve(document, budget)).collect::<Result<_, _>>()?)
+            }
+            Self::Map(map) => {
+                let members = map.iter().map(|(key, template)| Ok((key.clone(), template.resolve(document, budget)?)));
+                Value::Object(members.collect::<Result<_, _>>()?)
+            }
+        })
     }
 
     /// Calls `visit` with the name that each expression begins with, and where it stands (as in [`TemplateFault::at`]).
@@ -160,11 +168,11 @@ impl Template {
 }
 
 impl Expression {
-    fn find(&self, document: &dyn Document) -> Option<Value> {
-        match self {
+    fn find(&self, document: &dyn Document, budget: &mut Budget) -> Result<Option<Value>, TooLarge> {
+        Ok(match self {
             Self::Fixed(path) => path.find(document),
-            Self::Nested(parts) => Path::parse(&join(parts, document)).ok()?.find(document),
-        }
+            Self::Nested(parts) => Path::parse(&join(parts, document, budget)?).ok().and_then(|path| path.find(document)),
+        })
     }
 
     fn visit(&self, trail: &[Step<'_>], visit: &mut dyn FnMut(&str, &dyn Fn() -> String)) {
@@ -190,15 +198,20 @@ fn visit_parts(parts: &[Part], trail: &[Step<'_>], visit: &mut dyn FnMut(&str, &
     }
 }
 
-fn join(parts: &[Part], document: &dyn Document) -> String {
+fn join(parts: &[Part], document: &dyn Document, budget: &mut Budget) -> Result<String, TooLarge> {
     let mut out = String::new();
     for part in parts {
         match part {
             Part::Text(text) => out.push_str(text),
-            Part::Expression(expression) => out.push_str(&as_text(&expression.find(document).unwrap_or(Value::Null))),
+            Part::Expression(expression) => {
+                let value = expression.find(document, budget)?.unwrap_or(Value::Null);
+                let text = as_text(&value);
+                budget.take_bytes(text.len())?;
+                out.push_str(&text);
+            }
         }
     }
-    out
+    Ok(out)
 }
 
 /// A value inside a text: texts as they are, everything else as JSON.

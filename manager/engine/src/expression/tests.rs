@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Document, Template, TemplateFault};
+use super::{Budget, Document, Template, TemplateFault};
 
 /// A document that is simply an object.
 struct Fixed(Value);
@@ -36,7 +36,7 @@ fn compile(value: &Value) -> (Template, Vec<TemplateFault>) {
 fn resolve(value: &Value) -> Value {
     let (template, faults) = compile(value);
     assert_eq!(faults, [], "{value}");
-    template.resolve(&document())
+    template.resolve(&document(), &mut Budget::new(10_000)).unwrap()
 }
 
 #[test]
@@ -112,6 +112,15 @@ fn queries_give_the_list_of_what_they_find() {
 }
 
 #[test]
+fn what_expressions_bring_in_is_bounded() {
+    for value in [json!(vec!["${t1.output}"; 100]), json!("${t1.output}".repeat(100))] {
+        let (template, _) = compile(&value);
+        assert!(template.resolve(&document(), &mut Budget::new(1000)).is_err());
+        assert!(template.resolve(&document(), &mut Budget::new(20_000)).is_ok());
+    }
+}
+
+#[test]
 fn lists_and_objects_are_resolved_inside() {
     let value = json!({"a": ["${workflow.input.n}", {"b": "x${workflow.input.n}"}], "plain": [1, {"${not.key}": "v"}]});
     assert_eq!(resolve(&value), json!({"a": [7, {"b": "x7"}], "plain": [1, {"${not.key}": "v"}]}));
@@ -148,13 +157,13 @@ proptest! {
     #[test]
     fn no_text_makes_the_parser_panic(text in "[ -~äß$\\{\\}\\[\\]'\".]{0,60}") {
         let (template, _) = compile(&Value::String(text));
-        template.resolve(&document());
+        let _ = template.resolve(&document(), &mut Budget::new(10_000));
     }
 
     #[test]
     fn texts_of_expression_characters_do_not_panic(text in "(\\$|\\{|\\}|\\$\\{|\\[|\\]|'|\"|\\.|\\*|\\?|@|\\(|\\)|a|workflow|input|0|-|:|,| |\\\\){0,24}") {
         let (template, _) = compile(&Value::String(text));
-        template.resolve(&document());
+        let _ = template.resolve(&document(), &mut Budget::new(10_000));
     }
 
     #[test]
@@ -168,7 +177,7 @@ proptest! {
         let document = Fixed(json!({"t": {"output": {&*key: value}}}));
         let (template, faults) = compile(&json!(format!("${{t.output.{key}}}")));
         prop_assert_eq!(faults, []);
-        prop_assert_eq!(Some(template.resolve(&document)), document.0["t"]["output"].get(&key).cloned());
+        prop_assert_eq!(template.resolve(&document, &mut Budget::new(10_000)).ok(), document.0["t"]["output"].get(&key).cloned());
     }
 }
 

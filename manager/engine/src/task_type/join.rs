@@ -10,6 +10,8 @@ use conductor_model::{Outcome, TaskStatus, WorkflowTask};
 use serde_json::{Map, Value};
 
 use super::Behaviour;
+use crate::expression::Budget;
+use crate::flow::GATHERED_BYTES_MAX;
 use crate::plan::{Compiler, Kind, NodeId};
 use crate::turn::{Ending, Turn};
 
@@ -29,9 +31,15 @@ fn schedule(turn: &mut Turn<'_, '_>, node: NodeId) {
         return;
     };
     let mut record = turn.new_record(node);
-    record.input = Arc::new(turn.run.resolve_input(node, record.id));
     record.status = TaskStatus::InProgress;
     record.started_at = Some(turn.now());
+    match turn.run.resolve_input(node, record.id) {
+        Ok(input) => record.input = Arc::new(input),
+        Err(error) => {
+            let ix = turn.insert(node, record);
+            return turn.end_task(ix, Ending::refused(error.to_string()));
+        }
+    }
     turn.insert(node, record);
     let missing = waits_for.iter().filter(|step| !turn.run.state.settled.contains(step)).count();
     turn.run.state.missing.insert(node, missing);
@@ -48,6 +56,7 @@ pub(crate) fn complete(turn: &mut Turn<'_, '_>, node: NodeId) {
         return;
     };
     let mut output = Map::new();
+    let mut budget = Budget::new(GATHERED_BYTES_MAX);
     let mut errors = false;
     for step in gathers {
         let Some(record) = turn.run.latest_of(*step) else {
@@ -55,6 +64,10 @@ pub(crate) fn complete(turn: &mut Turn<'_, '_>, node: NodeId) {
         };
         errors |= record.status != TaskStatus::Completed && record.status != TaskStatus::Skipped;
         if record.output.as_object().is_some_and(|output| !output.is_empty()) {
+            if budget.take(&record.output).is_err() {
+                let reason = format!("the outputs that it gathers are more than {GATHERED_BYTES_MAX} bytes together");
+                return turn.end_task(ix, Ending::refused(reason));
+            }
             output.insert(record.reference.to_string(), Value::clone(&record.output));
         }
     }

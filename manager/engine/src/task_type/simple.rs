@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use conductor_model::selector::SELECTOR_BYTES_MAX;
 use conductor_model::{AgentId, AgentPart, PluginName, Selector, TaskRecord};
 use serde_json::Value;
 
 use super::Behaviour;
 use crate::document::Scope;
-use crate::expression::{Template, as_text};
+use crate::expression::{Budget, Template, as_text};
 use crate::plan::{AgentTemplate, Kind, NodeId};
 use crate::run::Run;
 use crate::turn::{Ending, Turn};
@@ -31,22 +32,22 @@ pub(crate) fn schedule_attempt(
 ) {
     record.visible_at = turn.now().plus_seconds(delay_seconds).plus_ms(jitter_ms);
     record.callback_after_seconds = delay_seconds;
-    let input = turn.run.resolve_input(node, record.id);
-    let agent = agent_part(turn.run, node, &record, &input);
-    record.input = Arc::new(input);
-    let fault = match agent {
-        Ok(part) => {
-            record.agent = part.map(Box::new);
-            None
-        }
-        Err(fault) => Some(fault),
-    };
+    let fault = resolve(turn.run, node, &mut record).err();
     let retry = record.retried_task_id.is_some();
     let ix = turn.insert(node, record);
     turn.tell(ix, if retry { "task.retried" } else { "task.scheduled" });
     if let Some(reason) = fault {
         turn.end_task(ix, Ending::refused(reason));
     }
+}
+
+/// Fills in the input, and what the task has beside when it runs on an agent. The error is for people and final.
+fn resolve(run: &Run, node: NodeId, record: &mut TaskRecord) -> Result<(), String> {
+    let input = run.resolve_input(node, record.id).map_err(|error| error.to_string())?;
+    let agent = agent_part(run, node, record, &input);
+    record.input = Arc::new(input);
+    record.agent = agent?.map(Box::new);
+    Ok(())
 }
 
 /// What the task has beside when it runs on an agent. The error is for people and final.
@@ -91,7 +92,7 @@ fn agent_part(run: &Run, node: NodeId, record: &TaskRecord, input: &Value) -> Re
 
 /// A text that must come to something: what names nothing would otherwise run in the wrong place.
 fn resolve_text(field: &str, template: &Template, scope: &Scope<'_>) -> Result<String, String> {
-    match template.resolve(scope) {
+    match template.resolve(scope, &mut Budget::new(SELECTOR_BYTES_MAX)).map_err(|error| format!("agent.{field}: {error}"))? {
         Value::Null => Err(format!("agent.{field} comes to nothing: its expression finds no value")),
         Value::String(text) if text.is_empty() => Err(format!("agent.{field} comes to an empty text")),
         value @ (Value::String(_) | Value::Number(_) | Value::Bool(_)) => Ok(as_text(&value).into_owned()),

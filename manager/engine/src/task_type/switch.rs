@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use conductor_model::WorkflowTask;
+use conductor_model::{TaskRecord, TaskStatus, WorkflowTask};
 use serde_json::{Value, json};
 
 use super::Behaviour;
 use crate::expression::as_text;
-use crate::plan::{BlockId, BlockPlace, Compiler, Kind, NodeId};
-use crate::turn::{Turn, Work};
+use crate::plan::{BlockId, BlockPlace, Compiler, Kind, NodeId, Plan};
+use crate::turn::{Ending, Turn, Work};
 
 pub(super) const BEHAVIOUR: Behaviour = Behaviour { compile, schedule, external: false, name: Some("SWITCH") };
 
@@ -60,29 +60,44 @@ fn schedule(turn: &mut Turn<'_, '_>, node: NodeId) {
         return;
     };
     let mut record = turn.new_record(node);
-    let input = turn.run.resolve_input(node, record.id);
+    let input = match turn.run.resolve_input(node, record.id) {
+        Ok(input) => input,
+        Err(error) => {
+            leave_out(turn, &plan, cases.values().copied().chain([*default]));
+            let ix = turn.insert(node, record);
+            return turn.end_task(ix, Ending::refused(error.to_string()));
+        }
+    };
     let key = plan.node(node).step.expression.as_deref().unwrap_or_default().trim();
     let value = as_text(input.get(key).unwrap_or(&Value::Null)).into_owned();
     let taken = cases.get(&value).copied().unwrap_or(*default);
     record.input = Arc::new(input);
     record.output = Arc::new(json!({"evaluationResult": [value], "selectedCase": value}));
     turn.insert_done(node, record);
-    for other in cases.values().copied().chain([*default]).flatten().filter(|block| Some(*block) != taken) {
-        for step in &plan.block(other).watched {
-            turn.settle(*step);
-        }
-    }
+    leave_out(turn, &plan, cases.values().copied().chain([*default]).filter(|block| *block != taken));
     match taken {
         Some(block) => turn.push(Work::Schedule(plan.first(block))),
         None => turn.push(Work::Finished(node)),
     }
 }
 
-/// The case that a switch took, by its stored output. `None` = an empty one.
-pub(crate) fn taken(kind: &Kind, output: &Value) -> Option<BlockId> {
+/// Tells joins that the steps in cases will not come.
+fn leave_out(turn: &mut Turn<'_, '_>, plan: &Plan, cases: impl Iterator<Item = Option<BlockId>>) {
+    for case in cases.flatten() {
+        for step in &plan.block(case).watched {
+            turn.settle(*step);
+        }
+    }
+}
+
+/// The case that a switch took, by its record. `None` = an empty one, or none because the switch failed.
+pub(crate) fn taken(kind: &Kind, record: &TaskRecord) -> Option<BlockId> {
     let Kind::Switch { cases, default } = kind else {
         return None;
     };
-    let value = output.get("selectedCase").and_then(Value::as_str).unwrap_or_default();
+    if record.status != TaskStatus::Completed {
+        return None;
+    }
+    let value = record.output.get("selectedCase").and_then(Value::as_str).unwrap_or_default();
     cases.get(value).copied().unwrap_or(*default)
 }

@@ -82,6 +82,57 @@ fn a_completed_workflow_cannot_be_terminated() {
     ));
 }
 
+/// A text of a million bytes.
+fn large() -> String {
+    "x".repeat(1_000_000)
+}
+
+#[test]
+fn an_input_that_grows_too_large_ends_the_task_for_good() {
+    let uses: Vec<&str> = vec!["${workflow.input.large}"; 4];
+    let input = json!({"large": large()});
+    let step = json!({"name": "a", "taskReferenceName": "a", "inputParameters": {"all": uses}});
+    let story = Story::start(json!({"tasks": [step]}), json!([]), input.clone());
+    assert_eq!(story.tasks(), ["a FAILED_WITH_TERMINAL_ERROR"]);
+    assert!(story.task("a").reason.as_deref().is_some_and(|reason| reason.contains("more than 3145728 bytes")));
+    assert_eq!(story.status(), WorkflowStatus::Failed);
+
+    // A switch that cannot be decided takes no case, and joins do not wait for its steps.
+    let switch = json!({"name": "s", "taskReferenceName": "s", "type": "SWITCH", "expression": "all", "optional": true,
+        "inputParameters": {"all": uses}, "decisionCases": {"x": [simple("x")]}, "defaultCase": [simple("d")]});
+    let fork = json!({"name": "f", "taskReferenceName": "f", "type": "FORK_JOIN", "forkTasks": [[switch], [simple("b")]]});
+    let join = json!({"name": "j", "taskReferenceName": "j", "type": "JOIN", "joinOn": ["x", "d", "b"]});
+    let mut story = Story::start(json!({"tasks": [fork, join]}), json!([]), input);
+    assert_eq!(story.task("s").status, TaskStatus::CompletedWithErrors);
+    assert_eq!(story.open(), ["b", "j"]);
+    story.restart();
+    story.complete("b", json!({}));
+    assert_eq!(story.status(), WorkflowStatus::Completed);
+}
+
+#[test]
+fn outputs_that_are_too_large_together_are_not_joined() {
+    let branches: Vec<Value> = (0..17).map(|n| json!([simple(&format!("t{n}"))])).collect();
+    let fork = json!({"name": "f", "taskReferenceName": "f", "type": "FORK_JOIN", "forkTasks": branches});
+    let join = json!({"name": "j", "taskReferenceName": "j", "type": "JOIN"});
+    let mut story = Story::start(json!({"tasks": [fork, join]}), json!([]), json!({}));
+    for n in 0..17 {
+        story.complete(&format!("t{n}"), json!({"large": large()}));
+    }
+    assert_eq!(story.task("j").status, TaskStatus::FailedWithTerminalError);
+    assert!(story.task("j").reason.as_deref().is_some_and(|reason| reason.contains("16777216 bytes together")));
+}
+
+#[test]
+fn a_workflow_whose_output_is_too_large_has_failed() {
+    let workflow = json!({"tasks": [simple("a")], "outputParameters": {"all": vec!["${workflow.input.large}"; 17]}});
+    let mut story = Story::start(workflow, json!([]), json!({"large": large()}));
+    story.complete("a", json!({}));
+    assert_eq!(story.status(), WorkflowStatus::Failed);
+    assert_eq!(story.run.workflow().output.as_ref(), &json!({}));
+    assert!(story.feed.ends_with(&["workflow.failed"]));
+}
+
 #[test]
 fn joins_cannot_be_polled_or_updated() {
     let mut story = forked("irrelevant", json!([]));

@@ -162,7 +162,11 @@ async fn an_agent_that_does_not_know_of_its_task_gets_it_again() {
         assert!(Instant::now() < deadline, "the task is not sent again");
     };
     let ToAgentItem::Task(again) = serde_json::from_str(&again.body).unwrap() else { panic!("expected a task") };
-    assert_eq!((again.task_id, again.dispatch), (envelope.task_id, envelope.dispatch), "the same dispatch: the agent tells doubles");
+    assert_eq!(
+        (again.task_id, again.dispatch),
+        (envelope.task_id, envelope.dispatch),
+        "the same dispatch: the agent tells doubles"
+    );
 }
 
 #[tokio::test]

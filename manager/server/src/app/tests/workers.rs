@@ -37,7 +37,9 @@ async fn a_long_poll_wakes_when_a_task_comes() {
     world.define(json!([]), two_steps()).await;
     let app = world.app.clone();
     let waiting =
-        tokio::spawn(async move { app.poll_tasks(&tenant(), "first", None, "patient", 1, Duration::from_secs(60)).await.unwrap() });
+        tokio::spawn(
+            async move { app.poll_tasks(&tenant(), "first", None, "patient", 1, Duration::from_secs(60)).await.unwrap() },
+        );
     while world.app.inner.core.ask(|reply| Message::QueueSizes { tenant: tenant(), reply }).await.is_err() {}
     world.start("two_steps").await;
     let tasks = tokio::time::timeout(PATIENCE, waiting).await.expect("the poll wakes").unwrap();
