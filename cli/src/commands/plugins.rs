@@ -42,19 +42,18 @@ fn rows(plugins: &[PluginView]) -> Rows {
 }
 
 async fn push(client: &Client, format: Format, path: &Path) -> Result<(), CliError> {
-    let (archive, media_type) = if path.is_dir() {
-        let mut archive = Vec::new();
+    let mut archive = Vec::new();
+    if path.is_dir() {
         pack_dir(path, &mut archive)?;
-        (archive, MediaType::Gzip)
     } else {
-        let archive = fs::read(path).map_err(|source| CliError::Read { path: path.to_owned(), source })?;
-        let fail = |message: String, hint| CliError::Archive { path: path.to_owned(), message, hint };
-        let media_type = MediaType::detect(&archive).ok_or_else(|| {
-            fail("it is neither .tar.gz nor .tar.zst".to_owned(), "give the plugin's directory; it is packed for you")
-        })?;
-        inspect(&archive[..], media_type).map_err(|error| fail(error.to_string(), error.hint()))?;
-        (archive, media_type)
-    };
+        archive = fs::read(path).map_err(|source| CliError::Read { path: path.to_owned(), source })?;
+    }
+    let fail = |message: String, hint| CliError::Archive { path: path.to_owned(), message, hint };
+    let media_type = MediaType::detect(&archive).ok_or_else(|| {
+        fail("it is neither .tar.gz nor .tar.zst".to_owned(), "give the plugin's directory; it is packed for you")
+    })?;
+    // What the manager would refuse is refused here, before it is sent.
+    inspect(&archive[..], media_type).map_err(|error| fail(error.to_string(), error.hint()))?;
     let uploaded = client.upload_plugin(archive, media_type.as_str()).await?;
     let plugin = &uploaded.plugin;
     let what = if uploaded.created { "uploaded" } else { "was there already" };
