@@ -202,7 +202,9 @@ impl Core {
     fn task_event(&mut self, from: &Sender, event: TaskEvent) -> Result<(), DecideError> {
         let TaskEvent { task_id: task, dispatch, workflow_id, event } = event;
         let ours = |at: Timestamp, now: Timestamp| at.plus_ms(-from.clock_ahead_ms).min(now);
-        if self.index.claim(task).is_none_or(|(holder, current, _)| *holder != from.agent || current != dispatch) {
+        // Another agent has it by now, or it is over. A task that nobody has may still have been finished by who lost it.
+        let given_on = self.index.claim(task).is_some_and(|(holder, current, _)| *holder != from.agent || current != dispatch);
+        if given_on || self.index.workflow_of(task) != Some(workflow_id) {
             return Ok(());
         }
         match event {

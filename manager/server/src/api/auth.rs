@@ -1,0 +1,168 @@
+//! Who makes a request: a token, as each door's clients send it.
+
+use std::sync::{PoisonError, RwLock};
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use conductor_model::Timestamp;
+use rustc_hash::FxHashMap;
+
+use super::ApiError;
+use super::limits::{CALLERS_CACHED_MAX, CALLERS_CACHED_MS};
+use super::state::ApiState;
+use crate::app::{Caller, token_hash};
+
+/// Callers that were looked up lately, by the hash of their token.
+#[derive(Debug, Default)]
+pub(super) struct Callers(RwLock<FxHashMap<String, (Caller, Timestamp)>>);
+
+impl Callers {
+    fn get(&self, hash: &str, now: Timestamp) -> Option<Caller> {
+        let callers = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        callers.get(hash).filter(|(_, seen)| now.ms_since(*seen) < CALLERS_CACHED_MS).map(|(caller, _)| caller.clone())
+    }
+
+    fn put(&self, hash: String, caller: Caller, now: Timestamp) {
+        let mut callers = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if callers.len() >= CALLERS_CACHED_MAX {
+            callers.clear();
+        }
+        callers.insert(hash, (caller, now));
+    }
+}
+
+/// Whether a route answers without a token: probes, scrapes, the documentation, and where tokens are shown.
+fn is_public(method: &Method, path: &str) -> bool {
+    match path {
+        "/" | "/health" | "/api/health" | "/metrics" | "/api/openapi.json" | "/docs" => {
+            method == Method::GET || method == Method::HEAD
+        }
+        "/api/token" => true,
+        _ => path.starts_with("/docs/"),
+    }
+}
+
+/// Lets only requests with a valid token pass, and says whose they are.
+pub(super) async fn require_token(State(state): State<ApiState>, mut request: Request, next: Next) -> Response {
+    if is_public(request.method(), request.uri().path()) {
+        return next.run(request).await;
+    }
+    match caller_of(&state, request.headers()).await {
+        Ok(caller) => {
+            tracing::Span::current().record("caller", caller.name.as_str());
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn caller_of(state: &ApiState, headers: &HeaderMap) -> Result<Caller, ApiError> {
+    let token = token_in(headers)?;
+    let caller = caller_of_token(state, token).await?;
+    match headers.get("tenant").map(|value| value.to_str()) {
+        None => Ok(caller),
+        Some(Ok(tenant)) if tenant == caller.tenant.as_str() => Ok(caller),
+        Some(tenant) => Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            "tenant-forbidden",
+            format!("the token is not for tenant {:?}, which the Tenant header names", tenant.unwrap_or("?")),
+        )
+        .hint("leave the Tenant header out, or send a token of that tenant")),
+    }
+}
+
+/// Whose token this is.
+pub(super) async fn caller_of_token(state: &ApiState, token: &str) -> Result<Caller, ApiError> {
+    let (hash, now) = (token_hash(token), crate::clock::now());
+    if let Some(caller) = state.callers.get(&hash, now) {
+        return Ok(caller);
+    }
+    let found = state.app.authenticate(token).await?;
+    let caller = found.ok_or_else(|| ApiError::unauthenticated("the token is not valid"))?;
+    state.callers.put(hash, caller.clone(), now);
+    Ok(caller)
+}
+
+/// The token as any door's clients send it.
+fn token_in(headers: &HeaderMap) -> Result<&str, ApiError> {
+    for (name, scheme) in [("authorization", Some("bearer ")), ("x-authorization", None), ("authentication-token", None)] {
+        let Some(value) = headers.get(name) else { continue };
+        let text = value
+            .to_str()
+            .map_err(|_| ApiError::unauthenticated(format!("the {name} header has characters that no token has")))?
+            .trim();
+        let bare = match text.split_at_checked(7) {
+            Some((head, rest)) if head.eq_ignore_ascii_case("bearer ") => rest.trim(),
+            _ if scheme.is_some() => {
+                return Err(ApiError::unauthenticated(format!("the {name} header is not of the form `Bearer TOKEN`")));
+            }
+            _ => text,
+        };
+        return if bare.is_empty() {
+            Err(ApiError::unauthenticated(format!("the {name} header has no token")))
+        } else {
+            Ok(bare)
+        };
+    }
+    Err(ApiError::unauthenticated("the request has no token"))
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| ApiError::unauthenticated("the request has no token"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn headers(name: &'static str, value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(axum::http::HeaderName::from_static(name), HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn a_token_is_found_where_each_client_puts_it() {
+        for (name, value) in [
+            ("authorization", "Bearer t0ken"),
+            ("authorization", "bearer t0ken"),
+            ("x-authorization", "t0ken"),
+            ("x-authorization", "Bearer t0ken"),
+            ("authentication-token", "t0ken"),
+        ] {
+            assert_eq!(token_in(&headers(name, value)).unwrap(), "t0ken", "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_token_is_told_apart() {
+        for (name, value, says) in [
+            ("authorization", "Basic YWRtaW46YWRtaW4=", "Bearer TOKEN"),
+            ("authorization", "Bearer ", "Bearer TOKEN"),
+            ("x-authorization", "", "no token"),
+            ("x-other", "t", "no token"),
+        ] {
+            let error = token_in(&headers(name, value)).unwrap_err();
+            assert_eq!(error.status, StatusCode::UNAUTHORIZED);
+            assert!(error.message.contains(says), "{}", error.message);
+        }
+    }
+
+    #[test]
+    fn only_a_few_routes_are_public() {
+        assert!(is_public(&Method::GET, "/health"));
+        assert!(is_public(&Method::POST, "/api/token"));
+        assert!(is_public(&Method::GET, "/docs/index.html"));
+        for path in ["/api/workflow", "/api/v1/agents", "/resources/a/b/c", "/healthy", "/docsx"] {
+            assert!(!is_public(&Method::GET, path), "{path}");
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The Cloudify door, as far as node instances.
+
+mod node_instances;
+
+use utoipa_axum::router::OpenApiRouter;
+
+use super::state::ApiState;
+
+pub(super) fn routes() -> OpenApiRouter<ApiState> {
+    node_instances::routes()
+}

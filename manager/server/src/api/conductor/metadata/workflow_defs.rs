@@ -1,0 +1,122 @@
+//! `/api/metadata/workflow`.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use conductor_model::WorkflowDef;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::ApiError;
+use crate::api::extract::{JsonBody, JsonListOrOne, Params};
+use crate::api::state::ApiState;
+use crate::app::Caller;
+
+pub(super) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(list, create, put_all))
+        .routes(routes!(validate))
+        .routes(routes!(get))
+        .routes(routes!(delete))
+}
+
+/// What became of each of several.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Bulk {
+    #[schema(value_type = Object)]
+    bulk_error_results: serde_json::Map<String, serde_json::Value>,
+    bulk_successful_results: Vec<String>,
+    message: &'static str,
+}
+
+/// Every workflow definition, in every version.
+#[utoipa::path(get, path = "/api/metadata/workflow", tag = "metadata",
+    responses((status = 200, body = Vec<Object>, description = "Workflow definitions, by name and version")))]
+async fn list(State(state): State<ApiState>, caller: Caller) -> Result<Json<Vec<WorkflowDef>>, ApiError> {
+    Ok(Json(state.app.read(move |store| store.workflow_defs(&caller.tenant)).await?))
+}
+
+/// Stores a workflow definition.
+#[utoipa::path(post, path = "/api/metadata/workflow", tag = "metadata",
+    params(("overwrite" = Option<bool>, Query, description = "Replace a version that exists")),
+    request_body(content = Object, description = "A workflow definition"),
+    responses((status = 200, description = "Stored"), (status = 400, description = "Nothing was stored; validationErrors says why"),
+        (status = 409, description = "This version exists")))]
+async fn create(
+    State(state): State<ApiState>,
+    caller: Caller,
+    params: Params,
+    JsonBody(definition): JsonBody<WorkflowDef>,
+) -> Result<(), ApiError> {
+    let overwrite = params.flag("overwrite", false)?;
+    Ok(state.app.put_workflow_defs(&caller.tenant, vec![definition], overwrite, &caller.name).await?)
+}
+
+/// Stores workflow definitions, new or again; all or none.
+#[utoipa::path(put, path = "/api/metadata/workflow", tag = "metadata",
+    request_body(content = Vec<Object>, description = "Workflow definitions"),
+    responses((status = 200, body = Bulk), (status = 400, description = "Nothing was stored; validationErrors says why")))]
+async fn put_all(
+    State(state): State<ApiState>,
+    caller: Caller,
+    JsonListOrOne(definitions): JsonListOrOne<WorkflowDef>,
+) -> Result<Json<Bulk>, ApiError> {
+    let names = definitions.iter().map(|definition| definition.name.clone()).collect();
+    state.app.put_workflow_defs(&caller.tenant, definitions, true, &caller.name).await?;
+    Ok(Json(Bulk {
+        bulk_error_results: serde_json::Map::new(),
+        bulk_successful_results: names,
+        message: "Bulk Request has been processed.",
+    }))
+}
+
+/// Checks a workflow definition without storing it.
+#[utoipa::path(post, path = "/api/metadata/workflow/validate", tag = "metadata",
+    request_body(content = Object, description = "A workflow definition"),
+    responses((status = 200, description = "It could be stored"), (status = 400, description = "validationErrors says what is wrong")))]
+async fn validate(
+    State(state): State<ApiState>,
+    caller: Caller,
+    JsonBody(definition): JsonBody<WorkflowDef>,
+) -> Result<(), ApiError> {
+    Ok(state.app.validate_workflow_def(&caller.tenant, definition).await?)
+}
+
+/// One workflow definition.
+#[utoipa::path(get, path = "/api/metadata/workflow/{name}", tag = "metadata",
+    params(("name" = String, Path), ("version" = Option<i32>, Query, description = "The highest where none is given")),
+    responses((status = 200, body = Object), (status = 404, description = "There is none")))]
+async fn get(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Path(name): Path<String>,
+    params: Params,
+) -> Result<Json<WorkflowDef>, ApiError> {
+    let version = params.value::<i32>("version")?;
+    let wanted = name.clone();
+    let found = state.app.read(move |store| store.workflow_def(&caller.tenant, &wanted, version)).await?;
+    found.map(Json).ok_or_else(|| ApiError::not_found("workflow definition", shown(&name, version)))
+}
+
+/// Removes one version of a workflow definition. Running workflows keep theirs.
+#[utoipa::path(delete, path = "/api/metadata/workflow/{name}/{version}", tag = "metadata",
+    params(("name" = String, Path), ("version" = i32, Path)),
+    responses((status = 200, description = "Removed"), (status = 404, description = "There is none")))]
+async fn delete(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Path((name, version)): Path<(String, String)>,
+) -> Result<(), ApiError> {
+    let version: i32 = version
+        .parse()
+        .map_err(|_| ApiError::bad_request("version-invalid", format!("version {version:?} is not a whole number")))?;
+    let wanted = name.clone();
+    let there_was = state.app.read(move |store| store.delete_workflow_def(&caller.tenant, &wanted, version)).await?;
+    if there_was { Ok(()) } else { Err(ApiError::not_found("workflow definition", shown(&name, Some(version)))) }
+}
+
+fn shown(name: &str, version: Option<i32>) -> String {
+    version.map_or_else(|| name.to_owned(), |version| format!("{name} version {version}"))
+}

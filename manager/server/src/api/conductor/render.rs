@@ -1,0 +1,250 @@
+//! Records in the JSON shapes of the Conductor API. The one place that knows them.
+//!
+//! Absent values are left out, except the times of a task, which Conductor writes as 0.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use conductor_engine::Plan;
+use conductor_model::definition::TaskType;
+use conductor_model::{TaskId, TaskRecord, Timestamp, WorkflowDef, WorkflowId, WorkflowRecord, WorkflowTask};
+use serde::Serialize;
+use serde_json::Value;
+
+/// Conductor's Workflow.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct WorkflowView<'a> {
+    workflow_id: WorkflowId,
+    workflow_name: &'a str,
+    workflow_version: i32,
+    status: &'static str,
+    create_time: Timestamp,
+    start_time: Timestamp,
+    update_time: Timestamp,
+    end_time: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_retried_time: Option<Timestamp>,
+    input: &'a Value,
+    output: &'a Value,
+    variables: &'a Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tasks: Option<Vec<TaskView<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    correlation_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idempotency_key: Option<&'a str>,
+    priority: u8,
+    task_to_domain: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent_workflow_id: Option<WorkflowId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent_workflow_task_id: Option<TaskId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason_for_incompletion: Option<&'a str>,
+    failed_reference_task_names: &'a BTreeSet<String>,
+    failed_task_names: &'a BTreeSet<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner_app: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_by: Option<&'a str>,
+    history: [(); 0],
+    rate_limited: bool,
+    workflow_definition: &'a WorkflowDef,
+}
+
+/// Conductor's Task.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TaskView<'a> {
+    task_type: &'a str,
+    status: &'static str,
+    input_data: &'a Value,
+    reference_task_name: &'a str,
+    retry_count: u32,
+    seq: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    correlation_id: Option<&'a str>,
+    poll_count: u32,
+    task_def_name: &'a str,
+    scheduled_time: Timestamp,
+    start_time: Timestamp,
+    end_time: Timestamp,
+    update_time: Timestamp,
+    first_start_time: Timestamp,
+    start_delay_in_seconds: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retried_task_id: Option<TaskId>,
+    retried: bool,
+    executed: bool,
+    callback_from_worker: bool,
+    response_timeout_seconds: i64,
+    workflow_instance_id: WorkflowId,
+    workflow_type: &'a str,
+    task_id: TaskId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason_for_incompletion: Option<&'a str>,
+    callback_after_seconds: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    worker_id: Option<&'a str>,
+    output_data: &'a Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    workflow_task: Option<&'a WorkflowTask>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    domain: Option<&'a str>,
+    rate_limit_per_frequency: i64,
+    rate_limit_frequency_in_seconds: i64,
+    workflow_priority: u8,
+    iteration: u32,
+    subworkflow_changed: bool,
+    queue_wait_time: i64,
+    loop_over_task: bool,
+}
+
+/// What Conductor calls the type of a task: a worker's task bears its definition's name.
+fn task_type(task: &TaskRecord) -> &str {
+    match task.task_type {
+        TaskType::Simple => &task.definition_name,
+        TaskType::ForkJoin => "FORK",
+        other @ (TaskType::Join | TaskType::Switch) => other.as_str(),
+    }
+}
+
+impl<'a> TaskView<'a> {
+    /// A task of `workflow`, which runs by `plan`.
+    pub(super) fn new(task: &'a TaskRecord, workflow: &'a WorkflowRecord, plan: &'a Plan) -> Self {
+        let definition = plan.definition(&task.reference);
+        Self {
+            task_type: task_type(task),
+            status: task.status.as_str(),
+            input_data: &task.input,
+            reference_task_name: &task.reference,
+            retry_count: task.attempt,
+            seq: task.seq,
+            correlation_id: workflow.correlation_id.as_deref(),
+            poll_count: task.poll_count,
+            task_def_name: &task.definition_name,
+            scheduled_time: task.scheduled_at,
+            start_time: task.started_at.unwrap_or_default(),
+            end_time: task.ended_at.unwrap_or_default(),
+            update_time: task.updated_at,
+            first_start_time: Timestamp(0),
+            start_delay_in_seconds: start_delay_seconds(task),
+            retried_task_id: task.retried_task_id,
+            retried: task.retried,
+            executed: task.status.is_terminal(),
+            callback_from_worker: true,
+            response_timeout_seconds: definition.map_or(0, |found| found.response_timeout_seconds),
+            workflow_instance_id: task.workflow_id,
+            workflow_type: &workflow.name,
+            task_id: task.id,
+            reason_for_incompletion: task.reason.as_deref(),
+            callback_after_seconds: task.callback_after_seconds,
+            worker_id: task.worker_id.as_deref(),
+            output_data: &task.output,
+            workflow_task: plan.step(&task.reference).map(AsRef::as_ref),
+            domain: task.domain.as_deref(),
+            rate_limit_per_frequency: definition.and_then(|found| found.rate_limit_per_frequency).unwrap_or(0),
+            rate_limit_frequency_in_seconds: definition.and_then(|found| found.rate_limit_frequency_in_seconds).unwrap_or(1),
+            workflow_priority: task.priority,
+            iteration: task.iteration,
+            subworkflow_changed: false,
+            queue_wait_time: queue_wait_ms(task),
+            loop_over_task: task.iteration > 0,
+        }
+    }
+}
+
+/// How long the first attempt was held back after it was scheduled. Callback times move `visible_at` too, but only after a
+/// poll.
+fn start_delay_seconds(task: &TaskRecord) -> i64 {
+    if task.poll_count > 0 { 0 } else { (task.visible_at.ms_since(task.scheduled_at) / 1000).max(0) }
+}
+
+/// How long the task waited for its worker, in ms; 0 while it waits.
+fn queue_wait_ms(task: &TaskRecord) -> i64 {
+    task.started_at.map_or(0, |started| started.ms_since(task.scheduled_at).max(0))
+}
+
+impl<'a> WorkflowView<'a> {
+    /// A workflow that runs by `plan`; `None` leaves the tasks out.
+    pub(super) fn new(workflow: &'a WorkflowRecord, plan: &'a Plan, tasks: Option<&'a [TaskRecord]>) -> Self {
+        let definition = &plan.snapshot().workflow;
+        Self {
+            workflow_id: workflow.id,
+            workflow_name: &workflow.name,
+            workflow_version: workflow.version,
+            status: workflow.status.as_str(),
+            create_time: workflow.created_at,
+            start_time: workflow.created_at,
+            update_time: workflow.updated_at,
+            end_time: workflow.ended_at.unwrap_or_default(),
+            last_retried_time: workflow.last_retried_at,
+            input: &workflow.input,
+            output: &workflow.output,
+            variables: &workflow.variables,
+            tasks: tasks.map(|tasks| tasks.iter().map(|task| TaskView::new(task, workflow, plan)).collect()),
+            correlation_id: workflow.correlation_id.as_deref(),
+            idempotency_key: workflow.idempotency_key.as_deref(),
+            priority: workflow.priority,
+            task_to_domain: &workflow.task_to_domain,
+            parent_workflow_id: workflow.parent_workflow_id,
+            parent_workflow_task_id: workflow.parent_task_id,
+            reason_for_incompletion: workflow.reason.as_deref(),
+            failed_reference_task_names: &workflow.failed_references,
+            failed_task_names: &workflow.failed_task_names,
+            owner_app: definition.owner_app.as_deref(),
+            created_by: workflow.created_by.as_deref(),
+            history: [],
+            rate_limited: false,
+            workflow_definition: definition,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::tests::sample;
+
+    #[test]
+    fn a_workers_task_reads_as_sdks_expect() {
+        let (workflow, plan, tasks) = sample::forked_run();
+        let task = json!(TaskView::new(&tasks[1], &workflow, &plan));
+        assert_eq!(task["taskType"], "greet");
+        assert_eq!(task["taskDefName"], "greet");
+        assert_eq!(task["status"], "IN_PROGRESS");
+        assert_eq!(task["correlationId"], "c-1");
+        assert_eq!(task["workflowType"], "greetings");
+        assert_eq!(task["responseTimeoutSeconds"], 10);
+        assert_eq!(task["workflowTask"]["taskReferenceName"], "g1");
+        assert_eq!(task["workflowTask"]["type"], "SIMPLE");
+        assert_eq!(task["queueWaitTime"], 250);
+        assert_eq!(task["endTime"], 0);
+        assert!(task.get("reasonForIncompletion").is_none(), "nulls are left out");
+        assert!(task.get("domain").is_none());
+    }
+
+    #[test]
+    fn a_fork_is_called_fork_and_times_out_never() {
+        let (workflow, plan, tasks) = sample::forked_run();
+        let task = json!(TaskView::new(&tasks[0], &workflow, &plan));
+        assert_eq!(task["taskType"], "FORK");
+        assert_eq!(task["workflowTask"]["type"], "FORK_JOIN");
+        assert_eq!(task["responseTimeoutSeconds"], 0);
+        assert_eq!(task["executed"], true);
+    }
+
+    #[test]
+    fn a_workflow_shows_its_definition_and_leaves_tasks_out_on_request() {
+        let (workflow, plan, tasks) = sample::forked_run();
+        let with = json!(WorkflowView::new(&workflow, &plan, Some(&tasks)));
+        assert_eq!(with["tasks"].as_array().map(Vec::len), Some(2));
+        assert_eq!(with["workflowDefinition"]["name"], "greetings");
+        assert_eq!(with["startTime"], with["createTime"]);
+        assert_eq!(with["endTime"], 0);
+        let without = json!(WorkflowView::new(&workflow, &plan, None));
+        assert!(without.get("tasks").is_none());
+    }
+}

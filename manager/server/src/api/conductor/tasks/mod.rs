@@ -1,0 +1,31 @@
+//! `/api/tasks`: what polling workers call, and reading tasks.
+
+mod by_reference;
+mod get;
+mod log;
+mod poll;
+mod queues;
+mod search;
+mod update;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::state::ApiState;
+
+pub(super) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(poll::poll))
+        .routes(routes!(poll::poll_batch))
+        .routes(routes!(update::update))
+        .routes(routes!(update::update_v2))
+        .routes(routes!(by_reference::update_by_reference))
+        .routes(routes!(by_reference::update_by_reference_sync))
+        .routes(routes!(log::append, log::read))
+        .routes(routes!(get::get))
+        .routes(routes!(queues::size))
+        .routes(routes!(queues::sizes))
+        .routes(routes!(queues::all))
+        .routes(routes!(search::search))
+        .routes(routes!(search::search_v2))
+}

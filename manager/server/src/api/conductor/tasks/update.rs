@@ -1,0 +1,233 @@
+//! What workers report.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use conductor_engine::{WorkerStatus, WorkerUpdate};
+use conductor_model::{TaskRecord, TenantName, Timestamp};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::time::Duration;
+
+use super::super::{load, plain};
+use crate::api::ApiError;
+use crate::api::extract::{JsonBody, task_id};
+use crate::api::limits::UPDATE_LOG_LINES_MAX;
+use crate::api::state::ApiState;
+use crate::app::Caller;
+
+/// Conductor's TaskResult.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TaskResult {
+    task_id: String,
+    workflow_instance_id: Option<String>,
+    status: Option<Status>,
+    output_data: Option<Map<String, Value>>,
+    reason_for_incompletion: Option<String>,
+    callback_after_seconds: Option<i64>,
+    worker_id: Option<String>,
+    logs: Option<Vec<LogEntry>>,
+    extend_lease: Option<bool>,
+}
+
+/// The statuses that a worker may report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(super) enum Status {
+    InProgress,
+    Completed,
+    Failed,
+    FailedWithTerminalError,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LogEntry {
+    log: Option<String>,
+    created_time: Option<f64>,
+}
+
+impl From<Status> for WorkerStatus {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::InProgress => Self::InProgress,
+            Status::Completed => Self::Completed,
+            Status::Failed => Self::Failed,
+            Status::FailedWithTerminalError => Self::FailedWithTerminalError,
+        }
+    }
+}
+
+impl Status {
+    /// The status as it stands in a path.
+    pub(super) fn in_path(text: &str) -> Result<Self, ApiError> {
+        match text {
+            "IN_PROGRESS" => Ok(Self::InProgress),
+            "COMPLETED" => Ok(Self::Completed),
+            "FAILED" => Ok(Self::Failed),
+            "FAILED_WITH_TERMINAL_ERROR" => Ok(Self::FailedWithTerminalError),
+            _ => Err(ApiError::bad_request(
+                "status-invalid",
+                format!(
+                    "{text:?} is not a status that a worker reports; expected IN_PROGRESS, COMPLETED, FAILED or FAILED_WITH_TERMINAL_ERROR"
+                ),
+            )),
+        }
+    }
+}
+
+impl TaskResult {
+    fn into_update(self) -> Result<(WorkerUpdate, Vec<(Timestamp, String)>), ApiError> {
+        let extend_lease = self.extend_lease.unwrap_or(false);
+        let status = match self.status {
+            Some(status) => status,
+            None if extend_lease => Status::InProgress,
+            None => return Err(ApiError::bad_request("status-missing", "status: the report does not say how the task stands")),
+        };
+        let logs = self.logs.unwrap_or_default().into_iter().take(UPDATE_LOG_LINES_MAX);
+        let logs = logs.filter_map(|entry| Some((log_time(entry.created_time), entry.log?))).collect();
+        let update = WorkerUpdate {
+            task: task_id(&self.task_id)?,
+            status: status.into(),
+            output: self.output_data.unwrap_or_default(),
+            merge_output: false,
+            reason: self.reason_for_incompletion,
+            worker_id: self.worker_id,
+            callback_after_seconds: self.callback_after_seconds.unwrap_or(0),
+            extend_lease,
+        };
+        Ok((update, logs))
+    }
+}
+
+/// Some SDKs write seconds where others write milliseconds.
+fn log_time(given: Option<f64>) -> Timestamp {
+    /// Milliseconds of 1973, seconds of the year 5138.
+    const SECONDS_BELOW: f64 = 1e11;
+    match given.filter(|time| time.is_finite() && *time > 0.0) {
+        None => crate::clock::now(),
+        #[expect(clippy::cast_possible_truncation, reason = "a float that is too large becomes the largest time")]
+        Some(time) => Timestamp(if time < SECONDS_BELOW { time * 1000.0 } else { time } as i64),
+    }
+}
+
+/// Takes a worker's report on a task. A report on a task that is over is accepted and dropped.
+#[utoipa::path(post, path = "/api/tasks", tag = "tasks",
+    request_body(content = Object, description = "TaskResult: taskId, workflowInstanceId, status (IN_PROGRESS, COMPLETED, FAILED, \
+        FAILED_WITH_TERMINAL_ERROR), outputData, reasonForIncompletion, callbackAfterSeconds, workerId, logs, extendLease"),
+    responses((status = 200, content_type = "text/plain", body = String, description = "The task's id"),
+        (status = 400, description = "Invalid"), (status = 404, description = "There is no such task"), (status = 409, description = "An agent runs it")))]
+pub(super) async fn update(
+    State(state): State<ApiState>,
+    caller: Caller,
+    JsonBody(result): JsonBody<TaskResult>,
+) -> Result<Response, ApiError> {
+    Ok(plain(apply(&state, &caller.tenant, result).await?.0.id))
+}
+
+/// Takes a worker's report and hands out the next task of the same type and domain, which saves a poll.
+#[utoipa::path(post, path = "/api/tasks/update-v2", tag = "tasks", request_body(content = Object, description = "TaskResult"),
+    responses((status = 200, body = Object, description = "The next Task"), (status = 204, description = "Taken; there is no next task"),
+        (status = 404, description = "There is no such task")))]
+pub(super) async fn update_v2(
+    State(state): State<ApiState>,
+    caller: Caller,
+    JsonBody(result): JsonBody<TaskResult>,
+) -> Result<Response, ApiError> {
+    let worker = result.worker_id.clone().unwrap_or_else(|| caller.name.clone());
+    let (task, is_done) = apply(&state, &caller.tenant, result).await?;
+    let next = if is_done { next_task(&state, &caller.tenant, &task, &worker).await? } else { None };
+    match next {
+        Some(next) => load::task_answer(&state, &caller.tenant, next).await,
+        None => Ok(StatusCode::NO_CONTENT.into_response()),
+    }
+}
+
+async fn next_task(
+    state: &ApiState,
+    tenant: &TenantName,
+    done: &TaskRecord,
+    worker: &str,
+) -> Result<Option<TaskRecord>, ApiError> {
+    let domain = done.domain.as_deref();
+    let mut next = state.app.poll_tasks(tenant, &done.definition_name, domain, worker, 1, Duration::ZERO).await?;
+    Ok(next.pop())
+}
+
+/// Applies a report. The task as it was before, and whether the report ended it.
+async fn apply(state: &ApiState, tenant: &TenantName, result: TaskResult) -> Result<(TaskRecord, bool), ApiError> {
+    let claimed = result.workflow_instance_id.clone().filter(|id| !id.is_empty());
+    let (update, logs) = result.into_update()?;
+    let is_done = !update.extend_lease && update.status != WorkerStatus::InProgress;
+    let task = load::task(state, tenant, update.task).await?;
+    if let Some(claimed) = claimed.filter(|claimed| *claimed != task.workflow_id.to_string()) {
+        let message =
+            format!("workflowInstanceId is {claimed:?}, but task {} belongs to workflow {}", task.id, task.workflow_id);
+        return Err(ApiError::bad_request("workflow-mismatch", message));
+    }
+    if !logs.is_empty() && task.agent.is_none() {
+        let (owner, id) = (tenant.clone(), task.id);
+        state.app.read(move |store| store.append_worker_logs(&owner, id, logs)).await?;
+    }
+    state.app.update_task(tenant, update).await?;
+    Ok((task, is_done))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::extract::parse_json;
+
+    fn update(body: &str) -> Result<(WorkerUpdate, Vec<(Timestamp, String)>), ApiError> {
+        parse_json::<TaskResult>(body.as_bytes())?.into_update()
+    }
+
+    const TASK: &str = "09e1521b-e267-40f3-9f30-ff222a1bd37a";
+
+    #[test]
+    fn what_the_python_sdk_sends_is_understood() {
+        let (update, logs) = update(&format!(
+            r#"{{"workflowInstanceId":"84c2efdf-62ec-458d-b552-ed58e75ef4fe","taskId":"{TASK}","workerId":"w","status":"COMPLETED",
+                "outputData":{{"greeting":"Hello"}},"logs":[{{"log":"hi","taskId":"{TASK}","createdTime":1795327179777}}],"extendLease":false}}"#
+        ))
+        .unwrap();
+        assert_eq!(update.status, WorkerStatus::Completed);
+        assert!(!update.merge_output, "POST /tasks replaces the output");
+        assert_eq!(logs, [(Timestamp(1_795_327_179_777), "hi".to_owned())]);
+    }
+
+    #[test]
+    fn a_lease_needs_no_status() {
+        let (update, _) = update(&format!(r#"{{"taskId":"{TASK}","extendLease":true}}"#)).unwrap();
+        assert!(update.extend_lease);
+    }
+
+    #[test]
+    fn log_times_in_seconds_are_made_milliseconds() {
+        assert_eq!(log_time(Some(1_795_327_179.0)), Timestamp(1_795_327_179_000));
+        assert_eq!(log_time(Some(1_795_327_179_777.0)), Timestamp(1_795_327_179_777));
+    }
+
+    #[test]
+    fn only_ten_log_lines_are_taken() {
+        let lines = vec![r#"{"log":"x"}"#; 25].join(",");
+        let (_, logs) = update(&format!(r#"{{"taskId":"{TASK}","status":"FAILED","logs":[{lines}]}}"#)).unwrap();
+        assert_eq!(logs.len(), UPDATE_LOG_LINES_MAX);
+    }
+
+    #[test]
+    fn wrong_reports_are_told_with_their_place() {
+        for (body, says) in [
+            (format!(r#"{{"taskId":"{TASK}"}}"#), "status"),
+            (format!(r#"{{"taskId":"{TASK}","status":"TIMED_OUT"}}"#), "IN_PROGRESS"),
+            (format!(r#"{{"taskId":"{TASK}","status":"COMPLETED","outputData":3}}"#), "outputData"),
+            (r#"{"status":"COMPLETED"}"#.to_owned(), "taskId"),
+        ] {
+            let error = update(&body).unwrap_err();
+            assert_eq!(error.status, StatusCode::BAD_REQUEST);
+            assert!(error.message.contains(says), "{body}: {}", error.message);
+        }
+        assert_eq!(update(r#"{"taskId":"x","status":"FAILED"}"#).unwrap_err().status, StatusCode::NOT_FOUND);
+    }
+}

@@ -1,0 +1,65 @@
+//! `/api/openapi.json`, the page at `/docs` that shows it without a network, and the page at `/`.
+
+use axum::Router;
+use axum::response::Html;
+use axum::routing::get;
+use utoipa::openapi::OpenApi as Document;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+use utoipa_swagger_ui::SwaggerUi;
+
+use super::state::ApiState;
+
+/// The frame of the description; routes add themselves.
+#[derive(Debug, OpenApi)]
+#[openapi(
+    info(
+        title = "Conductor",
+        description = "Runs work on hosts. `/api/{metadata,workflow,tasks}` speaks to Conductor SDKs, `/api/v3.1` to Cloudify \
+                       clients, `/api/v1` is our own. Times are milliseconds since 1970 unless said otherwise.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    security(("bearer" = []), ("x-authorization" = []), ("authentication-token" = [])),
+    modifiers(&Tokens),
+    tags(
+        (name = "metadata", description = "Task and workflow definitions (Conductor)"),
+        (name = "workflows", description = "Runs of workflow definitions (Conductor)"),
+        (name = "tasks", description = "Polling workers, updates and logs (Conductor)"),
+        (name = "agents", description = "Agents and what they fetch and report"),
+        (name = "plugins", description = "Plugins that agents run"),
+        (name = "events", description = "What happens, as it happens"),
+        (name = "node-instances", description = "Hosts and their runtime properties (Cloudify)"),
+        (name = "files", description = "Files that workflows use"),
+        (name = "operation", description = "Health, numbers, versions, tokens"),
+    )
+)]
+pub(super) struct Frame;
+
+struct Tokens;
+
+impl Modify for Tokens {
+    fn modify(&self, document: &mut Document) {
+        let components = document.components.get_or_insert_with(Default::default);
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An API token")).build();
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+        for (name, header) in [("x-authorization", "X-Authorization"), ("authentication-token", "Authentication-Token")] {
+            let key = ApiKeyValue::with_description(header, "An API token");
+            components.add_security_scheme(name, SecurityScheme::ApiKey(ApiKey::Header(key)));
+        }
+    }
+}
+
+const START_PAGE: &str = "<!doctype html><html lang=en><meta charset=utf-8><title>Conductor</title>\
+<style>body{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:4rem auto;padding:0 1rem;color:#222}\
+a{color:#0645ad}code{background:#f2f2f2;padding:.1rem .3rem}</style>\
+<h1>Conductor</h1><p>This is a Conductor manager. It runs work on hosts.</p><ul>\
+<li><a href=/docs/>API documentation</a> (<a href=/api/openapi.json>OpenAPI</a>)</li>\
+<li><a href=/health>Health</a></li><li><a href=/metrics>Metrics</a></li></ul>\
+<p>Requests need a token: <code>Authorization: Bearer TOKEN</code>.</p></html>";
+
+/// The pages. They need no token.
+pub(super) fn pages(document: Document) -> Router<ApiState> {
+    Router::new()
+        .route("/", get(|| async { Html(START_PAGE) }))
+        .merge(SwaggerUi::new("/docs").url("/api/openapi.json", document))
+}

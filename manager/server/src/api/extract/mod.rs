@@ -1,0 +1,13 @@
+//! Reading requests into types that cannot be wrong, with errors that say what, where and what is expected.
+
+mod json;
+mod params;
+mod path;
+mod upload;
+
+#[cfg(test)]
+pub(super) use json::parse_json;
+pub(super) use json::{JsonBody, JsonListOrOne, OptionalJson, read_body};
+pub(super) use params::Params;
+pub(super) use path::{name_in_path, task_id, workflow_id};
+pub(super) use upload::UploadStream;

@@ -1,0 +1,3 @@
+//! Tests of the doors as a whole.
+
+pub(super) mod sample;

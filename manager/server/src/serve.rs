@@ -1,0 +1,130 @@
+//! Bringing the manager up, in order, and down again, in the opposite order.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::serve::ListenerExt;
+use conductor_store::{OpenError, SqliteStore, Store, StoreError};
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
+
+use crate::api;
+use crate::app::{App, AppError, ensure_admin_token};
+use crate::config::Settings;
+
+/// Requests that are under way at the end get so long to finish.
+const REQUESTS_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Why the manager could not be brought up.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// The data directory cannot be made or used.
+    #[error("data directory {path} cannot be used")]
+    DataDir {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The database cannot be opened.
+    #[error("the database cannot be opened")]
+    Open(#[source] OpenError),
+    /// What is not finished cannot be read from the database.
+    #[error("the manager's memory cannot be rebuilt from the database")]
+    Rebuild(#[source] StoreError),
+    /// The first token cannot be made.
+    #[error("the admin token cannot be made")]
+    Token(#[source] AppError),
+    /// The folder for files cannot be used.
+    #[error("the folder for files cannot be used")]
+    Files(#[source] crate::app::files::FileError),
+    /// The address is taken or not ours.
+    #[error("cannot listen on {address}; set `listen` to an address of this host and a free port")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The REST service failed.
+    #[error("the REST service failed")]
+    Http(#[source] std::io::Error),
+}
+
+/// Said once the manager answers.
+#[derive(Clone, Debug)]
+pub struct Ready {
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+/// Runs a manager until `shutdown` ends. `ready` hears when it answers requests; the broker may still be away then.
+///
+/// # Errors
+/// [`ServeError`] when it cannot be brought up.
+pub async fn serve(
+    settings: Settings,
+    shutdown: impl Future<Output = ()> + Send,
+    ready: Option<oneshot::Sender<Ready>>,
+) -> Result<(), ServeError> {
+    std::fs::create_dir_all(&settings.data_dir)
+        .map_err(|source| ServeError::DataDir { path: settings.data_dir.clone(), source })?;
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&settings.store_path()).map_err(ServeError::Open)?);
+    ensure_admin_token(store.as_ref(), &settings.admin_token_file()).map_err(ServeError::Token)?;
+    let metrics = api::Metrics::default();
+    let counters = metrics.register(crate::app::metrics::Metrics::register);
+    let (app, broker) = App::start(&settings, Arc::clone(&store), counters).map_err(ServeError::Rebuild)?;
+    let (close, mut closing) = watch::channel(false);
+    let (stop, stopped) = watch::channel(false);
+    let router = api::router(app.clone(), metrics, closing.clone()).map_err(ServeError::Files)?;
+    let listener =
+        TcpListener::bind(settings.listen).await.map_err(|source| ServeError::Listen { address: settings.listen, source })?;
+    let address = listener.local_addr().map_err(|source| ServeError::Listen { address: settings.listen, source })?;
+
+    let mut background = JoinSet::new();
+    background.spawn(broker.run(stopped.clone()));
+    background.spawn(app.clone().trim_feed(stopped));
+    tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "manager is up");
+    if let Some(ready) = ready {
+        let _ = ready.send(Ready { address });
+    }
+    // Small answers must not wait for more to come.
+    let listener = listener.tap_io(|connection| {
+        let _ = connection.set_nodelay(true);
+    });
+    let http = axum::serve(listener, router).with_graceful_shutdown(async move {
+        let _ = closing.wait_for(|close| *close).await;
+    });
+    let mut http = tokio::spawn(http.into_future());
+    let served = tokio::select! {
+        () = shutdown => {
+            tracing::info!("stopping");
+            close.send_replace(true);
+            match tokio::time::timeout(REQUESTS_WAIT_MAX, &mut http).await {
+                Ok(served) => served,
+                Err(_) => {
+                    http.abort();
+                    tracing::warn!("some requests were still under way and were cut off");
+                    Ok(Ok(()))
+                }
+            }
+        }
+        served = &mut http => served,
+    };
+    let _ = tokio::task::spawn_blocking(move || app.stop()).await;
+    stop.send_replace(true);
+    background.join_all().await;
+    let _ = tokio::task::spawn_blocking(move || store.close()).await;
+    tracing::info!("manager is down");
+    match served {
+        Ok(result) => result.map_err(ServeError::Http),
+        Err(error) => Err(ServeError::Http(std::io::Error::other(error))),
+    }
+}
