@@ -1,19 +1,23 @@
 #!/bin/sh
-# Deletes old files. A script gets its input as environment variables (`env` in the task's input) and speaks with the
-# manager through ctx.
+# Deletes old files. A script asks for its input and tells its result through ctx.
 set -eu
 
-days=${DAYS:-7}
-case "${DIRECTORY:-}" in
-"" | / | /bin* | /boot* | /dev* | /etc* | /lib* | /proc* | /sbin* | /sys* | /usr*)
-    ctx logger error "will not sweep '${DIRECTORY:-}'; give DIRECTORY, and no folder of the system"
+directory=$(ctx task input directory)
+days=$(ctx task input days 2>/dev/null) || days=7
+
+case "$directory" in
+/ | /bin* | /boot* | /dev* | /etc* | /lib* | /proc* | /sbin* | /sys* | /usr* | *..* | [!/]*)
+    ctx abort "will not sweep '$directory'; give the whole path of a folder that is not the system's"
     exit 1
     ;;
 esac
 
-# What is not there is tidy.
-[ -d "$DIRECTORY" ] || { ctx logger info "there is no $DIRECTORY"; exit 0; }
+if [ ! -d "$directory" ]; then
+    ctx not-needed "there is no $directory"
+    exit 0
+fi
 
-count=$(find "$DIRECTORY" -xdev -type f -mtime "+$days" -print -delete | wc -l)
-ctx logger info "deleted $count files older than $days days in $DIRECTORY"
-ctx instance runtime-properties housekeeping_deleted "$count"
+count=$(find "$directory" -xdev -type f -mtime "+$days" -print -delete | wc -l)
+ctx logger info "deleted $count files older than $days days in $directory"
+ctx output deleted "$count"
+ctx instance runtime-properties housekeeping.deleted "$count"
