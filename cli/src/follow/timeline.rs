@@ -96,7 +96,9 @@ fn describe(entry: &FeedEntry) -> (String, Tone) {
     let data = &entry.data;
     let verb = entry.kind.split_once('.').map_or(entry.kind.as_str(), |(_, verb)| verb);
     let worker = text(data, "workerId").or_else(|| entry.agent_id.as_ref().map(|agent| agent.as_str()));
-    let reason = text(data, "reason").map(|reason| format!(": {reason}")).unwrap_or_default();
+    // One line an event: the whole reason stands in the task's record, which the last line names.
+    let reason = text(data, "reason").and_then(|reason| reason.lines().next());
+    let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
     let tries = attempt(data.get("attempt").and_then(Value::as_u64).unwrap_or(0));
     match verb {
         "assigned" => (format!("given to {}{tries}", worker.unwrap_or("an agent")), Tone::Plain),
@@ -113,7 +115,8 @@ fn describe(entry: &FeedEntry) -> (String, Tone) {
         "failed" | "timed-out" | "lost" | "refused" | "canceled" | "terminated" => {
             (format!("{verb}{}{tries}{reason}", on(worker)), Tone::Bad)
         }
-        _ => (format!("{verb}{}{tries}{reason}", on(worker)), Tone::Plain),
+        // A retry bears the reason of the attempt before it, which was shown with that.
+        _ => (format!("{verb}{}{tries}", on(worker)), Tone::Plain),
     }
 }
 
