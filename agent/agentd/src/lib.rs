@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod cmd;
+pub mod ctx;
 pub mod daemon;
 pub mod facts;
 pub mod journal;

@@ -1,9 +1,12 @@
 //! The command line: one file per command.
 
+mod ctx;
 mod facts;
 mod plugin_check;
+mod plugin_run;
 mod run;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::LazyLock;
 
@@ -47,12 +50,16 @@ enum Command {
     /// Try a plugin without a manager.
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Speak for a running task to its agent; also done when called as `ctx`
+    Ctx(ctx::Arguments),
 }
 
 #[derive(Debug, Subcommand)]
 enum PluginCommand {
     /// Say everything that is wrong with a plugin's folder.
     Check(plugin_check::Arguments),
+    /// Run one operation of a plugin and show everything it says.
+    Run(plugin_run::Arguments),
 }
 
 static VERSION: LazyLock<String> = LazyLock::new(|| {
@@ -63,10 +70,16 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
 /// Runs what the command line says.
 #[must_use]
 pub fn main() -> ExitCode {
+    let own_name = std::env::args_os().next();
+    if own_name.is_some_and(|name| Path::new(&name).file_name().is_some_and(|name| name == "ctx")) {
+        return ctx::main(std::env::args_os()).into();
+    }
     let exit = match Arguments::parse().command {
         Command::Run(arguments) => run::main(arguments),
         Command::Facts(arguments) => facts::main(&arguments),
         Command::Plugin(PluginCommand::Check(arguments)) => plugin_check::main(&arguments),
+        Command::Plugin(PluginCommand::Run(arguments)) => plugin_run::main(&arguments),
+        Command::Ctx(arguments) => ctx::run(arguments),
     };
     exit.into()
 }

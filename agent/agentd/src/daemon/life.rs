@@ -16,6 +16,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout_at};
 
 use super::Daemon;
+use crate::ctx::{Manager, server};
 use crate::facts;
 use crate::journal::{Journal, JournalError, JournalEvent};
 use crate::link::message::Sender;
@@ -49,6 +50,15 @@ pub enum LifeError {
     /// The journal.
     #[error("cannot open the journal")]
     Journal(#[source] JournalError),
+    /// The socket for `ctx`.
+    #[error("cannot listen on {path}")]
+    Socket {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
     /// The client for the manager.
     #[error("cannot set up the client for the manager")]
     Rest(#[source] RestError),
@@ -88,6 +98,7 @@ pub async fn run(settings: Settings) -> Result<(), LifeError> {
     }
     let _ = end.send(true);
     drop(timeout_at(Instant::now() + LAST_WORDS, connected).await);
+    daemon.host.pools.close();
     tracing::info!("stopped");
     Ok(())
 }
@@ -121,7 +132,8 @@ fn set_up(settings: Settings) -> Result<SetUp, LifeError> {
     if let Err(error) = nix::sys::prctl::set_child_subreaper(true) {
         tracing::warn!(%error, "orphans of tasks will not come to this agent; some may get away");
     }
-    let socket = folders.data.join("ctx.sock");
+    let socket = server::socket_path(&folders.data, &opened.incarnation);
+    let listener = server::listen(&socket).map_err(|source| LifeError::Socket { path: socket.clone(), source })?;
     let host = Host {
         agent: agent.as_str().to_owned(),
         incarnation: opened.incarnation.clone(),
@@ -129,11 +141,16 @@ fn set_up(settings: Settings) -> Result<SetUp, LifeError> {
         environment: BaseEnvironment::of_process(agent.as_str(), &folders.bin(), &folders.state(), &socket),
         folders: folders.clone(),
         scratch: Default::default(),
+        pools: Default::default(),
+        speakers: Default::default(),
+        manager: Manager::Rest(rest.clone()),
     };
+    let host = Rc::new(host);
+    tokio::task::spawn_local(server::serve(listener, Rc::downgrade(&host)));
     let daemon = Daemon {
         slots,
         sender: Sender { agent, incarnation: opened.incarnation },
-        host: Rc::new(host),
+        host,
         plugins: Plugins::new(folders.plugins(), rest.clone()),
         rest,
         outbox: Outbox::shared(),
@@ -145,7 +162,6 @@ fn set_up(settings: Settings) -> Result<SetUp, LifeError> {
         running: RefCell::default(),
         delivering: RefCell::default(),
         delivered: RefCell::default(),
-        tokens: RefCell::default(),
         manager_offset_ms: Cell::new(0),
         connected_once: Cell::new(false),
         moved: Notify::new(),
@@ -208,7 +224,7 @@ fn clear(work: &Path) {
 }
 
 /// Makes `ctx`: this binary under another name.
-fn link_ctx(bin: &Path) {
+pub fn link_ctx(bin: &Path) {
     let link = bin.join("ctx");
     let linked = std::env::current_exe().and_then(|own| {
         if std::fs::read_link(&link).is_ok_and(|target| target == own) {

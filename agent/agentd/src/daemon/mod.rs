@@ -30,7 +30,7 @@ use crate::rest::Rest;
 use crate::runner::Host;
 use crate::settings::Settings;
 
-pub use life::{LifeError, run};
+pub use life::{LifeError, link_ctx, run};
 
 /// What waits for the journal.
 #[derive(Debug)]
@@ -60,8 +60,6 @@ pub struct Daemon {
     delivering: RefCell<HashSet<TaskKey>>,
     /// Results whose properties and large outputs are stored: ready to be said.
     delivered: RefCell<HashMap<TaskKey, Arc<TaskFinished>>>,
-    /// Whom `ctx` speaks for, by token.
-    tokens: RefCell<HashMap<String, Rc<voice::Spoken>>>,
     /// Manager's clock minus ours, in ms.
     manager_offset_ms: Cell<i64>,
     /// Whether there was a connection since this was last asked.

@@ -1,23 +1,22 @@
 //! Running one task, from its slot to its result.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use conductor_agent_core::{Input, TaskKey, TaskResult};
 use conductor_model::{Outcome, Timestamp};
+use conductor_plugin::Mode;
 use conductor_wire::amqp::{TaskEnvelope, TaskEvent, TaskEventKind, TaskFinished};
-use rand::Rng;
-use serde_json::value::RawValue;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::voice::{Spoken, ToManager};
+use super::voice::ToManager;
 use super::{Daemon, start};
 use crate::clock;
 use crate::runner::ending::stopped;
-use crate::runner::{Ending, Job, Stop, Voice, oneshot};
+use crate::runner::{Ending, Host, Job, Stop, Voice, oneshot, persistent};
 
 /// A task is said to have started once it has run this long; `Finished` says it of shorter ones.
 const STARTED_AFTER: Duration = Duration::from_millis(150);
@@ -40,12 +39,16 @@ pub(super) fn start(daemon: &Rc<Daemon>, envelope: Arc<TaskEnvelope>) {
         envelope: envelope.clone(),
         seq: Cell::new(0),
         started_at: Cell::new(None),
+        voice: OnceCell::new(),
+        storing: RefCell::default(),
     });
     let (stop, stop_asked) = watch::channel(None);
     daemon.running.borrow_mut().insert(key.task_id, Handle { key, stop, outlet: outlet.clone() });
     let daemon = daemon.clone();
     tokio::task::spawn_local(async move {
         let voice = Rc::new(Voice::new(outlet.clone()));
+        // Set once, here.
+        let _ = outlet.voice.set(Rc::downgrade(&voice));
         let result = execute(&daemon, &envelope, &outlet, &voice, stop_asked).await;
         daemon.running.borrow_mut().remove(&key.task_id);
         daemon.input(Input::Exited { key, result: Box::new(result) });
@@ -61,44 +64,41 @@ async fn execute(
 ) -> TaskResult {
     let ending = match start::prepare(daemon, envelope, stop.clone()).await {
         Ok((plugin, input)) => {
-            let job = Job {
+            let job = Rc::new(Job {
                 key: TaskKey::of(envelope),
                 task_id: envelope.task_id.to_string(),
                 workflow_id: envelope.workflow_id.to_string(),
                 reference: envelope.reference.clone(),
                 attempt: envelope.attempt,
+                tenant: envelope.tenant.clone(),
                 plugin,
                 operation: envelope.operation.clone(),
-                input: input.clone(),
+                input,
                 node_instance: envelope.node_instance.clone(),
                 run_timeout: envelope.run_timeout_ms.map(Duration::from_millis),
                 grace: Duration::from_millis(envelope.grace_ms),
-                ctx_token: token(),
                 voice: voice.clone(),
                 stop,
-            };
-            run(daemon, envelope, job, input).await
+            });
+            run(&daemon.host, &job).await
         }
         Err(ending) => ending,
     };
+    if let Some(storing) = outlet.storing.borrow_mut().take() {
+        storing.abort();
+    }
     result_of(ending, outlet.started_at.get(), voice)
 }
 
-async fn run(daemon: &Rc<Daemon>, envelope: &Arc<TaskEnvelope>, job: Job, input: Arc<RawValue>) -> Ending {
+async fn run(host: &Rc<Host>, job: &Rc<Job>) -> Ending {
     if job.described().is_none() {
         let reason = format!("the plugin {} has no operation {:?}", job.plugin.manifest.name, job.operation);
         return Ending { outcome: Outcome::FailedTerminally, reason: Some(reason), exit_code: None };
     }
-    let token = job.ctx_token.clone();
-    let spoken = Spoken { envelope: envelope.clone(), input, voice: job.voice.clone(), storing: Default::default() };
-    daemon.tokens.borrow_mut().insert(token.clone(), Rc::new(spoken));
-    let ending = oneshot::run(&daemon.host, &job).await;
-    daemon.tokens.borrow_mut().remove(&token);
-    ending
-}
-
-fn token() -> String {
-    hex::encode(rand::rng().random::<[u8; 16]>())
+    match job.plugin.manifest.mode {
+        Mode::Persistent => persistent::run(host, job).await,
+        Mode::OneShot | Mode::Script => oneshot::run(host, job).await,
+    }
 }
 
 fn result_of(ending: Ending, started_at: Option<Timestamp>, voice: &Voice) -> TaskResult {

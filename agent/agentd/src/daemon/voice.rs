@@ -1,19 +1,24 @@
 //! A task's words on their way to the manager.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::time::Duration;
 
 use conductor_agent_core::{Input, ProcessMark, TaskKey};
 use conductor_model::{LogLine, LogStream, Timestamp};
 use conductor_wire::amqp::{TaskEnvelope, TaskEvent, TaskEventKind};
-use serde_json::value::RawValue;
+
+use tokio::task::AbortHandle;
 
 use super::Daemon;
 use crate::clock;
 use crate::runner::{Outlet, Voice};
+
+/// How long properties wait for others: a short task's are stored once, at its end.
+const STORE_AFTER: Duration = Duration::from_millis(100);
 
 /// The outlet of one task.
 #[derive(Debug)]
@@ -22,16 +27,10 @@ pub(super) struct ToManager {
     pub envelope: Arc<TaskEnvelope>,
     pub seq: Cell<u64>,
     pub started_at: Cell<Option<Timestamp>>,
-}
-
-/// A running task as `ctx` sees it.
-#[derive(Debug)]
-pub(crate) struct Spoken {
-    pub envelope: Arc<TaskEnvelope>,
-    pub input: Arc<RawValue>,
-    pub voice: Rc<Voice>,
-    /// Where properties that are set are written to; shared with what is written at the end.
-    pub storing: RefCell<()>,
+    /// What was said of the task, for storing its properties while it runs.
+    pub voice: OnceCell<Weak<Voice>>,
+    /// Stores properties while the task runs.
+    pub storing: RefCell<Option<AbortHandle>>,
 }
 
 impl ToManager {
@@ -82,5 +81,31 @@ impl Outlet for ToManager {
         })
     }
 
-    fn properties(&self) {}
+    fn properties(&self) {
+        let (Some(daemon), Some(voice)) = (self.daemon.upgrade(), self.voice.get()) else { return };
+        let mut storing = self.storing.borrow_mut();
+        if storing.as_ref().is_none_or(AbortHandle::is_finished) {
+            let instance = self.envelope.node_instance.clone();
+            *storing = Some(tokio::task::spawn_local(store(daemon, voice.clone(), instance)).abort_handle());
+        }
+    }
+}
+
+/// Stores properties while their task runs, those that come close together at once. What is not stored when the task ends
+/// is stored before its result is told.
+async fn store(daemon: Rc<Daemon>, voice: Weak<Voice>, instance: String) {
+    loop {
+        tokio::time::sleep(STORE_AFTER).await;
+        let Some(unstored) = voice.upgrade().map(|voice| voice.said.borrow().properties.clone()) else { return };
+        if unstored.is_empty() {
+            return;
+        }
+        if let Err(error) = daemon.rest.merge_properties(&instance, &unstored).await {
+            tracing::debug!(error = %conductor_boot::report(&error), "runtime properties are stored when their task ends");
+            return;
+        }
+        let Some(voice) = voice.upgrade() else { return };
+        // A key that was set again meanwhile stays.
+        voice.said.borrow_mut().properties.retain(|key, value| unstored.get(key) != Some(value));
+    }
 }

@@ -12,6 +12,8 @@ const PATH_DEFAULT: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 pub const TASK_MARK: &str = "CONDUCTOR_TASK_ID";
 /// Marks a process as a persistent plugin of one agent.
 pub const PERSISTENT_MARK: &str = "CONDUCTOR_PERSISTENT_OF";
+/// Marks a process as a part of one persistent worker.
+pub const WORKER_MARK: &str = "CONDUCTOR_WORKER_ID";
 
 /// What does not differ between the tasks of one agent.
 #[derive(Clone, Debug)]

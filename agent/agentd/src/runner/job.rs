@@ -1,20 +1,26 @@
 //! What is run: a task, its plugin and the host's part in it.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use conductor_agent_core::TaskKey;
+use conductor_model::TenantName;
 use conductor_plugin::{Manifest, Operation};
+use rand::Rng;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 
 use super::ending::Stop;
 use super::environment::{BaseEnvironment, Folders};
+use super::persistent::Pools;
 use super::pipes::Scratch;
 use super::voice::Voice;
+use crate::ctx::Manager;
 use crate::sys::reaper::Reaper;
 
 /// An installed plugin.
@@ -43,6 +49,18 @@ pub struct Host {
     pub folders: Folders,
     /// Read buffer.
     pub scratch: Scratch,
+    /// Processes of persistent plugins.
+    pub pools: Pools,
+    /// For which task a process speaks that shows this token.
+    pub speakers: RefCell<HashMap<String, Rc<Job>>>,
+    /// Whom instances are read from and files stored with.
+    pub manager: Manager,
+}
+
+/// A token that nobody guesses.
+#[must_use]
+pub fn new_token() -> String {
+    hex::encode(rand::rng().random::<[u8; 16]>())
 }
 
 /// One task to run.
@@ -70,8 +88,8 @@ pub struct Job {
     pub run_timeout: Option<Duration>,
     /// From TERM to KILL.
     pub grace: Duration,
-    /// What `ctx` shows to speak for the task.
-    pub ctx_token: String,
+    /// Owner.
+    pub tenant: TenantName,
     /// What is said of it.
     pub voice: Rc<Voice>,
     /// Says when it is to be ended.

@@ -8,7 +8,6 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
-use crate::runner::environment::TASK_MARK;
 use crate::sys::procfs;
 use crate::sys::reaper::Reaper;
 
@@ -33,23 +32,23 @@ pub fn kill_tree(leader: Pid) {
     }
 }
 
-/// Kills what a task left to the agent after its main process ended: whatever left the group by a session of its own and was
+/// Kills what a task left to the agent after its main process ended, known by a mark in its environment: whatever left the group by a session of its own and was
 /// orphaned. Returns when nothing more is found.
-pub async fn sweep(reaper: &Reaper, task_id: &str) {
+pub async fn sweep(reaper: &Reaper, mark: &str, value: &str) {
     for _ in 0..ROUNDS_MAX {
-        if !sweep_once(reaper, task_id) {
+        if !sweep_once(reaper, mark, value) {
             return;
         }
         tokio::time::sleep(ROUND).await;
         reaper.reap();
     }
-    tracing::warn!(task.id = task_id, "processes of a task could not be killed");
+    tracing::warn!(mark, value, "processes of a task could not be killed");
 }
 
-fn sweep_once(reaper: &Reaper, task_id: &str) -> bool {
+fn sweep_once(reaper: &Reaper, mark: &str, value: &str) -> bool {
     let mut found = false;
     for pid in procfs::children(procfs::own_pid()) {
-        if reaper.is_watched(pid) || procfs::environ_value(pid, TASK_MARK).as_deref() != Some(task_id) {
+        if reaper.is_watched(pid) || procfs::environ_value(pid, mark).as_deref() != Some(value) {
             continue;
         }
         found = true;

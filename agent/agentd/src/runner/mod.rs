@@ -2,6 +2,7 @@
 //!
 //! - [`job`]: what is run. [`voice`]: what is said of it while it runs. [`outlet`]: where that goes.
 //! - [`oneshot`]: one process for one task, also for scripts. [`killer`]: how processes end that do not want to.
+//! - [`persistent`]: one process for many tasks.
 //! - [`ending`]: what an exit means.
 
 pub mod artifacts;
@@ -13,6 +14,7 @@ pub mod killer;
 pub mod lines;
 pub mod oneshot;
 pub mod outlet;
+pub mod persistent;
 pub mod pipes;
 mod script;
 pub mod voice;

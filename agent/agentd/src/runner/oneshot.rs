@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use conductor_agent_core::ProcessMark;
@@ -15,7 +16,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::ending::{Ending, Stop, judge};
 use super::environment::TASK_MARK;
-use super::job::{Host, Job};
+use super::job::{Host, Job, new_token};
 use super::killer;
 use super::pipes::{LinePipe, input_file};
 use super::script;
@@ -53,13 +54,16 @@ fn entry_point(job: &Job) -> Result<Command, String> {
 }
 
 /// Runs a task of a one-shot or script plugin to its end, and leaves nothing of it behind that may not stay.
-pub async fn run(host: &Host, job: &Job) -> Ending {
+pub async fn run(host: &Host, job: &Rc<Job>) -> Ending {
     let work = host.folders.work().join(format!("{}-{}", job.task_id, job.key.dispatch));
+    let token = new_token();
+    host.speakers.borrow_mut().insert(token.clone(), job.clone());
     let ending = match std::fs::create_dir(&work) {
-        Ok(()) => run_in(host, job, &work).await,
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => run_in(host, job, &work).await,
+        Ok(()) => run_in(host, job, &work, &token).await,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => run_in(host, job, &work, &token).await,
         Err(error) => refused(format!("cannot make the working directory {}: {error}", work.display())),
     };
+    host.speakers.borrow_mut().remove(&token);
     remove(work).await;
     ending
 }
@@ -72,7 +76,7 @@ fn failed(reason: String) -> Ending {
     Ending { outcome: Outcome::Failed, reason: Some(reason), exit_code: None }
 }
 
-async fn run_in(host: &Host, job: &Job, work: &Path) -> Ending {
+async fn run_in(host: &Host, job: &Job, work: &Path, token: &str) -> Ending {
     let command = match job.plugin.manifest.entrypoint {
         Some(_) => entry_point(job),
         None => script::prepare(host, job, work),
@@ -81,14 +85,13 @@ async fn run_in(host: &Host, job: &Job, work: &Path) -> Ending {
         Ok(command) => command,
         Err(reason) => return Ending { outcome: Outcome::FailedTerminally, reason: Some(reason), exit_code: None },
     };
-    let mut running = match start(host, job, work, &command) {
+    let mut running = match start(host, job, work, token, &command) {
         Ok(running) => running,
         Err(StartError::Here(reason)) => return refused(reason),
         Err(StartError::Program(reason)) => return failed(reason),
     };
     let ending = running.attend().await;
-    super::artifacts::note_missing(job, work);
-    ending
+    super::artifacts::keep(host, job, work, ending).await
 }
 
 enum StartError {
@@ -113,7 +116,7 @@ struct Running<'a> {
     stalled_until: Option<Instant>,
 }
 
-fn start<'a>(host: &'a Host, job: &'a Job, work: &Path, command: &Command) -> Result<Running<'a>, StartError> {
+fn start<'a>(host: &'a Host, job: &'a Job, work: &Path, token: &str, command: &Command) -> Result<Running<'a>, StartError> {
     let here = |what: &str, error: io::Error| StartError::Here(format!("cannot {what}: {error}"));
     let pipe = |max| LinePipe::new(max).map_err(|error| here("make a pipe", error));
     let (stdout, stdout_end) = pipe(LOG_LINE_BYTES_MAX)?;
@@ -121,7 +124,7 @@ fn start<'a>(host: &'a Host, job: &'a Job, work: &Path, command: &Command) -> Re
     let (events, events_end) = pipe(EVENT_LINE_BYTES_MAX)?;
     let input = input_file(&job.line(&host.agent)).map_err(|error| here("hand over the task", error))?;
     let dir = c_string(work.as_os_str().as_bytes()).map_err(StartError::Here)?;
-    let env = environment(host, job, work, command);
+    let env = environment(host, job, work, token, command);
     let spawned = spawn(&Spawn {
         program: &command.program,
         args: &command.args,
@@ -158,7 +161,7 @@ fn cannot_start(program: &CStr, error: nix::Error) -> StartError {
     }
 }
 
-fn environment(host: &Host, job: &Job, work: &Path, command: &Command) -> Vec<CString> {
+fn environment(host: &Host, job: &Job, work: &Path, token: &str, command: &Command) -> Vec<CString> {
     let work = work.as_os_str().as_bytes();
     let mut added: Vec<(&str, &[u8])> = vec![
         (TASK_MARK, job.task_id.as_bytes()),
@@ -167,7 +170,7 @@ fn environment(host: &Host, job: &Job, work: &Path, command: &Command) -> Vec<CS
         ("CONDUCTOR_WORK_DIR", work),
         ("TMPDIR", work),
         ("CONDUCTOR_PLUGIN_DIR", job.plugin.dir.as_os_str().as_bytes()),
-        ("CONDUCTOR_CTX_TOKEN", job.ctx_token.as_bytes()),
+        ("CONDUCTOR_CTX_TOKEN", token.as_bytes()),
     ];
     added.extend(command.env.iter().map(|(name, value)| (name.as_str(), value.as_bytes())));
     host.environment.with(&job.plugin.manifest.environment, &added)
@@ -202,7 +205,7 @@ impl Running<'_> {
             }
         };
         if !self.job.leaves_processes() || self.stop.is_some() {
-            killer::sweep(&self.host.reaper, &self.job.task_id).await;
+            killer::sweep(&self.host.reaper, TASK_MARK, &self.job.task_id).await;
         }
         self.drain().await;
         judge(exit, self.stop.as_ref(), &self.job.voice.said.borrow())

@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::pipe2;
-use tokio::net::unix::pipe::Receiver;
+use tokio::net::unix::pipe::{Receiver, Sender};
 
 use super::lines::{Line, Lines};
 
@@ -87,6 +87,16 @@ impl LinePipe {
         self.pipe = None;
         self.lines.finish(each);
     }
+}
+
+/// A pipe whose reading end is for a plugin's standard input.
+///
+/// # Errors
+/// When there are too many open files.
+pub fn writing_pipe() -> std::io::Result<(OwnedFd, Sender)> {
+    let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
+    fcntl(&write, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok((read, Sender::from_owned_fd_unchecked(write)?))
 }
 
 /// A file in memory with `content`, read from its beginning: a standard input that ends by itself and never makes the agent
