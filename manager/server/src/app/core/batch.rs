@@ -10,6 +10,11 @@ use conductor_store::{Batch, DecisionWrite, OutboxMessage, StoreError};
 use super::message::{Announcement, CommandError, Message};
 use super::{BATCHES_IN_FLIGHT_MAX, Core, Decided};
 
+/// Confirmed messages that wait at most for a batch that is made anyway.
+const CONFIRMED_WAITING_MAX: usize = 4096;
+/// Milliseconds after the last batch at which confirmed messages get a batch of their own.
+const FORGET_CONFIRMED_MS: i64 = 500;
+
 /// What follows on a commit: `Ok` = it is durable.
 type After = Box<dyn FnOnce(Result<(), &StoreError>) + Send>;
 
@@ -43,13 +48,13 @@ impl std::fmt::Debug for Building {
 }
 
 impl Building {
-    /// Whether there is anything to store or to answer.
+    /// Whether there is anything to store or to answer. Messages that the broker confirmed do not count: forgetting one
+    /// late does no harm, so they wait for a batch that is made anyway ([`Core::forget_confirmed`]).
     pub(super) fn is_empty(&self) -> bool {
         self.merged.is_empty()
             && self.agents.is_empty()
             && self.outbox.is_empty()
             && self.feed.is_empty()
-            && self.outbox_done.is_empty()
             && self.after.is_empty()
     }
 
@@ -188,11 +193,19 @@ impl Core {
         });
     }
 
+    /// Whether the messages that the broker confirmed are worth a batch of their own.
+    pub(super) fn forget_confirmed(&self) -> bool {
+        let waited = self.stopping || self.now.ms_since(self.submitted_at) >= FORGET_CONFIRMED_MS;
+        let waiting = self.building.outbox_done.len();
+        waiting >= CONFIRMED_WAITING_MAX || (waiting > 0 && waited)
+    }
+
     /// Hands what was decided to the store, unless enough is on its way.
     pub(super) fn submit_batch(&mut self) {
-        if self.building.is_empty() || self.in_flight >= BATCHES_IN_FLIGHT_MAX {
+        if (self.building.is_empty() && !self.forget_confirmed()) || self.in_flight >= BATCHES_IN_FLIGHT_MAX {
             return;
         }
+        self.submitted_at = self.now;
         let building = std::mem::take(&mut self.building);
         let number = self.batch_number;
         self.batch_number += 1;

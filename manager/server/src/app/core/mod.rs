@@ -102,6 +102,8 @@ pub struct Core {
     last_feed_id: u64,
     /// Keys of starts that are not yet stored.
     starting_keys: HashMap<message::StartKey, (WorkflowId, u64)>,
+    /// When a batch was last handed to the store.
+    submitted_at: Timestamp,
     /// When the gauges were last set.
     watched_at: Timestamp,
     stopping: bool,
@@ -144,6 +146,7 @@ impl Core {
             last_outbox_id: 0,
             last_feed_id: 0,
             starting_keys: HashMap::new(),
+            submitted_at: Timestamp::default(),
             watched_at: Timestamp::default(),
             stopping: false,
         };
@@ -182,7 +185,7 @@ impl Core {
 
     /// Decides until it is told to stop or every handle is gone, then stores what is left.
     pub fn run(mut self, messages: &Receiver<Message>) {
-        while !(self.stopping && self.in_flight == 0 && self.building.is_empty()) {
+        while !(self.stopping && self.in_flight == 0 && self.building.is_empty() && !self.forget_confirmed()) {
             let mut handled = 0;
             match messages.recv_timeout(self.wait()) {
                 Ok(message) => {
