@@ -28,6 +28,6 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
 }
 
 /// An id as SDKs read it: bare text.
-fn plain(text: impl ToString) -> Response {
+fn plain(text: &impl ToString) -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static("text/plain;charset=UTF-8"))], text.to_string()).into_response()
 }

@@ -14,5 +14,5 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
 /// The manager's version, as text.
 #[utoipa::path(get, path = "/api/version", tag = "operation", responses((status = 200, content_type = "text/plain", body = String)))]
 async fn version() -> Response {
-    plain(env!("CARGO_PKG_VERSION"))
+    plain(&env!("CARGO_PKG_VERSION"))
 }

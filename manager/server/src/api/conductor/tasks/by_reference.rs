@@ -28,7 +28,7 @@ pub(super) async fn update_by_reference(
 ) -> Result<Response, ApiError> {
     let step = Step { workflow: workflow_id(&id)?, reference, status: Status::in_path(&status)? };
     let task = apply(&state, &caller, step, &params, output).await?;
-    Ok(plain(task.map_or_else(String::new, |id| id.to_string())))
+    Ok(plain(&task.map_or_else(String::new, |id| id.to_string())))
 }
 
 /// Takes a report on the open task at a step and answers with the workflow.

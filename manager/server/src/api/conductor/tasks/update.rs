@@ -123,7 +123,7 @@ pub(super) async fn update(
     caller: Caller,
     JsonBody(result): JsonBody<TaskResult>,
 ) -> Result<Response, ApiError> {
-    Ok(plain(apply(&state, &caller.tenant, result).await?.0.id))
+    Ok(plain(&apply(&state, &caller.tenant, result).await?.0.id))
 }
 
 /// Takes a worker's report and hands out the next task of the same type and domain, which saves a poll.

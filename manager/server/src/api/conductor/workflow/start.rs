@@ -99,7 +99,7 @@ pub(super) async fn start(
     JsonBody(body): JsonBody<StartBody>,
 ) -> Result<Response, ApiError> {
     let command = body.into_command(&caller)?;
-    Ok(plain(state.app.start_workflow(&caller.tenant, command).await?))
+    Ok(plain(&state.app.start_workflow(&caller.tenant, command).await?))
 }
 
 /// Starts a workflow; the body is its input.
@@ -125,7 +125,7 @@ pub(super) async fn start_by_name(
         created_by: Some(caller.name.clone()),
         ..StartCommand::default()
     };
-    Ok(plain(state.app.start_workflow(&caller.tenant, command).await?))
+    Ok(plain(&state.app.start_workflow(&caller.tenant, command).await?))
 }
 
 #[cfg(test)]
