@@ -3,13 +3,16 @@
 //! - [`api`]: extract → validated command → one application call → map the answer. No SQL, no lapin, no policy.
 //! - [`app`]: the use cases, and the one thread on which everything is decided.
 //! - [`serve`]: bringing all of it up, and down again.
+//! - [`config`]: what can be set; [`cmd`]: the command line; [`dev`]: the whole system in one folder, for development.
 //! - [`broker`]: outbox → RabbitMQ with confirms; RabbitMQ → events. The only module that names lapin.
 
 pub mod api;
 pub mod app;
 pub mod broker;
 pub mod clock;
+pub mod cmd;
 pub mod config;
+pub mod dev;
 mod serve;
 
 pub use serve::{Ready, ServeError, serve};

@@ -8,7 +8,7 @@ mod settings;
 mod settings_error;
 
 pub use build_info::BuildInfo;
-pub use logging::{LogFormat, LogSettings, LoggingError, init_logging};
+pub use logging::{LogFormat, LogSettings, LoggingError, init_logging, init_logging_to};
 pub use report::{Report, report};
 pub use settings::{Loaded, Loader, SettingLine};
 pub use settings_error::SettingsError;

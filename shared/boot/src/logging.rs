@@ -1,10 +1,13 @@
 //! Logs: one line per event on standard error, for people or as JSON.
 
+use std::fs::File;
 use std::io::IsTerminal;
+use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::{EnvFilter, fmt};
 
 /// Overrides the level of the settings while it is set: a level, or a filter as in `info,conductor_manager=debug`.
@@ -63,8 +66,23 @@ pub enum LoggingError {
 /// # Errors
 /// When the filter cannot be read, and when it is called twice.
 pub fn init_logging(settings: &LogSettings) -> Result<(), LoggingError> {
+    init(settings, std::io::stderr, std::io::stderr().is_terminal())
+}
+
+/// Sends the process's log events to a file.
+///
+/// # Errors
+/// When the filter cannot be read, and when it is called twice.
+pub fn init_logging_to(settings: &LogSettings, file: File) -> Result<(), LoggingError> {
+    init(settings, Mutex::new(file), false)
+}
+
+fn init<W>(settings: &LogSettings, writer: W, colours: bool) -> Result<(), LoggingError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     let filter = filter(settings, std::env::var(LOG_VARIABLE).ok())?;
-    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let builder = fmt().with_env_filter(filter).with_writer(writer).with_ansi(colours);
     let done = match settings.format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

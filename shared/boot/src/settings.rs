@@ -53,9 +53,15 @@ pub struct SettingLine {
 impl Loader {
     /// Reads this process's environment, and `default_file` where it exists.
     pub fn new(default_file: impl Into<PathBuf>) -> Self {
+        Self { default_file: Some(default_file.into()), ..Self::without_default_file() }
+    }
+
+    /// Reads this process's environment, and a file only where one is named.
+    #[must_use]
+    pub fn without_default_file() -> Self {
         // Variables that are not UTF-8 cannot be settings of ours.
         let environment = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
-        Self { default_file: Some(default_file.into()), environment: environment.collect(), ..Self::default() }
+        Self { environment: environment.collect(), ..Self::default() }
     }
 
     /// Reads `file` instead of the default file; it must exist. `None` changes nothing.

@@ -16,6 +16,12 @@ impl BrokerUrl {
         Self("amqp://guest:guest@127.0.0.1:5672/%2f".to_owned())
     }
 
+    /// The URI of a broker on this host. `vhost` is written as in a URI, `/` as `%2f`.
+    #[must_use]
+    pub fn loopback(user: &str, password: &str, port: u16, vhost: &str) -> Self {
+        Self(format!("amqp://{user}:{password}@127.0.0.1:{port}/{vhost}"))
+    }
+
     /// The whole URI, for connecting.
     #[must_use]
     pub fn expose(&self) -> &str {

@@ -57,6 +57,14 @@ pub fn load(flags: &Flags) -> Result<Loaded<Settings>, ConfigError> {
     load_from(Loader::new(DEFAULT_FILE), flags)
 }
 
+/// As [`load`], but the file of a manager that is installed on this machine is not read.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_without_default_file(flags: &Flags) -> Result<Loaded<Settings>, ConfigError> {
+    load_from(Loader::without_default_file(), flags)
+}
+
 fn load_from(loader: Loader, flags: &Flags) -> Result<Loaded<Settings>, ConfigError> {
     let loaded: Loaded<Settings> = loader
         .file(flags.config.clone())
