@@ -5,5 +5,5 @@ here=$(cd "$(dirname "$0")" && pwd)
 AGENT=$(cd "${1:-$here/../../target/debug}" && pwd)/conductor-agent
 export AGENT
 for test in "$here"/*/test.py; do
-    python3 "$test"
+    python3 -B "$test"
 done
