@@ -77,6 +77,9 @@ impl Definitions {
             Value::Object(map) if map.contains_key("tasks") => {
                 read_one(place, Value::Object(map), &mut self.workflows, &mut self.faults);
             }
+            Value::Object(map) if map.contains_key("operations") => self.faults.push(format!(
+                "{place}: is a plugin's manifest; `conductor plugins push DIR` uploads the plugin"
+            )),
             Value::Object(map) if map.contains_key("name") => {
                 let before = self.tasks.len();
                 read_one(place, Value::Object(map), &mut self.tasks, &mut self.faults);
@@ -163,9 +166,17 @@ mod tests {
 
     #[test]
     fn all_faults_are_told_with_their_place() {
-        let text = "name: a\nretryCount: many\n---\njust text\n---\nname: b\nretryCount: -1\n---\nname: b\n";
+        let text = "name: a\nretryCount: many\n---\njust text\n---\nname: b\nretryCount: -1\n---\nname: b\n---\n\
+                    name: p\noperations: {go: {}}\n";
         let error = read(text).unwrap_err().to_string();
-        for part in ["4 faults", "document 1 (a)", "document 2: is neither", "retryCount must be at least 0", "defined twice"] {
+        for part in [
+            "5 faults",
+            "a plugin's manifest",
+            "document 1 (a)",
+            "document 2: is neither",
+            "retryCount must be at least 0",
+            "defined twice",
+        ] {
             assert!(error.contains(part), "{part} is not in {error}");
         }
     }

@@ -111,10 +111,10 @@ pub fn note(text: &str) {
 
 /// Tells a failure: what, why, and what to do.
 pub fn complain(error: &CliError) {
-    let mut text = format!("error: {error}");
-    if let Some(code) = error.code() {
-        let _ = write!(text, " [{code}]");
-    }
+    let mut text = match error.code() {
+        Some(code) => format!("error[{code}]: {error}"),
+        None => format!("error: {error}"),
+    };
     // The layers of an HTTP client between the request and what the system said are of no use to a person.
     let causes = std::iter::successors(error.source(), |cause| (*cause).source());
     if let Some(cause) = causes.last() {

@@ -37,5 +37,5 @@ pub async fn run(client: &Client, format: Format, args: RunArgs) -> Result<Exit,
     let events = client.events(EventQuery::default()).await?;
     let id = client.start(&request).await?;
     note(&format!("started {} as {id}", request.name));
-    follow::follow(client, format, id, events, follow::From::Start).await
+    follow::follow(client, format, id, events, follow::Since::Start).await
 }

@@ -17,7 +17,7 @@ pub async fn run(client: &Client, format: Format, args: WorkflowsArgs) -> Result
         WorkflowsCommand::Follow { id } => {
             let id: WorkflowId = id.parse().map_err(|_| CliError::Usage { message: format!("{id:?} is no workflow id") })?;
             let events = client.events(EventQuery { after: None, workflow_id: Some(id) }).await?;
-            return follow::follow(client, format, id, events, follow::From::Now).await;
+            return follow::follow(client, format, id, events, follow::Since::Now).await;
         }
         WorkflowsCommand::Pause { id } => {
             client.pause(&id).await?;

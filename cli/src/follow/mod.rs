@@ -26,12 +26,17 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Where the feed that is followed begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum From {
+pub enum Since {
     /// Before the workflow was started: the feed tells everything.
     Start,
     /// Later: what was before is told from the workflow's tasks.
     Now,
 }
+
+/// Of how many waiting tasks it is told at once; the others follow.
+const WAITING_TOLD_MAX: usize = 20;
+/// Of how many tasks the log is looked at once more when the workflow is over.
+const LAST_LOGS_MAX: usize = 100;
 
 /// Shows what happens in a workflow until it ends. `events` is the feed, open already.
 pub async fn follow(
@@ -39,10 +44,10 @@ pub async fn follow(
     format: Format,
     id: WorkflowId,
     mut events: EventStream,
-    from: From,
+    since: Since,
 ) -> Result<Exit, CliError> {
     events.narrow(id);
-    let mut follower = Follower::begin(client, id, from).await?;
+    let mut follower = Follower::begin(client, id, since).await?;
     if follower.is_done {
         return follower.end(format).await;
     }
@@ -61,23 +66,27 @@ struct Follower<'a> {
     id: WorkflowId,
     timeline: Timeline,
     logs: LogReader,
-    /// Tasks whose log may grow, with the reference to show.
+    /// Tasks that run, with the reference to show: their logs may grow.
     open: BTreeMap<TaskId, String>,
+    /// Tasks that nobody has taken yet, since when. Most are taken at once; only of the others it is told that they wait.
+    waiting: BTreeMap<TaskId, (Instant, FeedEntry)>,
     /// Over before anything was followed.
     is_done: bool,
 }
 
 impl<'a> Follower<'a> {
-    async fn begin(client: &'a Client, id: WorkflowId, from: From) -> Result<Self, CliError> {
-        let view = client.workflow(&id.to_string(), from == From::Now).await?;
+    async fn begin(client: &'a Client, id: WorkflowId, since: Since) -> Result<Self, CliError> {
+        let view = client.workflow(&id.to_string(), since == Since::Now).await?;
         let mut timeline = Timeline::new(view.create_time);
         let mut open = BTreeMap::new();
-        for task in view.tasks.iter().filter(|_| from == From::Now) {
+        for task in view.tasks.iter().filter(|_| since == Since::Now) {
             timeline.task(task);
-            open.insert(task.task_id, task.reference_task_name.clone());
+            if !task.status.is_terminal() {
+                open.insert(task.task_id, task.reference_task_name.clone());
+            }
         }
-        let is_done = from == From::Now && view.status.is_terminal();
-        Ok(Self { client, id, timeline, logs: LogReader::default(), open, is_done })
+        let is_done = since == Since::Now && view.status.is_terminal();
+        Ok(Self { client, id, timeline, logs: LogReader::default(), open, waiting: BTreeMap::new(), is_done })
     }
 
     async fn run(&mut self, events: &mut EventStream) -> Result<(), CliError> {
@@ -91,7 +100,10 @@ impl<'a> Follower<'a> {
                 loop {
                     tokio::select! {
                         entry = &mut next => break entry?,
-                        _ = logs.tick() => self.show_logs().await?,
+                        _ = logs.tick() => {
+                            self.show_waiting().await?;
+                            self.show_logs().await?;
+                        }
                     }
                     if Instant::now() >= look_at {
                         look_at = Instant::now() + LOOK_INTERVAL;
@@ -109,21 +121,50 @@ impl<'a> Follower<'a> {
 
     /// Shows an event; whether it is the workflow's last.
     async fn take(&mut self, entry: &FeedEntry) -> Result<bool, CliError> {
-        if let Some(task) = entry.task_id {
-            let reference = entry.data.get("reference").and_then(Value::as_str).unwrap_or_default();
-            self.open.entry(task).or_insert_with(|| reference.to_owned());
-            let is_over = timeline::ends_task(&entry.kind);
-            if is_over {
-                self.show_log(task).await?;
-            }
+        let Some(task) = entry.task_id else {
             self.timeline.event(entry);
-            if is_over {
-                self.open.remove(&task);
-            }
+            return Ok(timeline::ends_workflow(&entry.kind));
+        };
+        if entry.kind == "task.scheduled" {
+            self.waiting.insert(task, (Instant::now(), entry.clone()));
             return Ok(false);
         }
+        self.waiting.remove(&task);
+        let is_over = timeline::ends_task(&entry.kind);
+        // Of a quick task the end may be the first that is told. What no agent or worker had, has no log.
+        if entry.kind == "task.started" || (is_over && timeline::worker(entry).is_some()) {
+            let reference = entry.data.get("reference").and_then(Value::as_str).unwrap_or_default();
+            self.open.insert(task, reference.to_owned());
+        }
+        if is_over && self.open.contains_key(&task) {
+            self.show_log(task).await?;
+            self.open.remove(&task);
+        }
         self.timeline.event(entry);
-        Ok(timeline::ends_workflow(&entry.kind))
+        Ok(false)
+    }
+
+    /// Tells of tasks that nobody took for a while, and why.
+    async fn show_waiting(&mut self) -> Result<(), CliError> {
+        let is_long = |since: &Instant| since.elapsed() >= LOG_INTERVAL;
+        let long: Vec<TaskId> = self
+            .waiting
+            .iter()
+            .filter(|(_, (since, _))| is_long(since))
+            .map(|(task, _)| *task)
+            .take(WAITING_TOLD_MAX)
+            .collect();
+        for task in long {
+            let Some((_, entry)) = self.waiting.remove(&task) else { continue };
+            let placement = match self.client.placement(&task.to_string()).await {
+                Ok(placement) => placement,
+                Err(error) if error.is_temporary() || error.is_not_found() => Value::Null,
+                Err(error) => return Err(error.into()),
+            };
+            let why = placement.get("unplaced").and_then(|unplaced| unplaced.get("summary")).and_then(Value::as_str);
+            self.timeline.waits(&entry, why);
+        }
+        Ok(())
     }
 
     async fn is_over(&self) -> Result<bool, CliError> {
@@ -158,9 +199,9 @@ impl<'a> Follower<'a> {
     /// Shows the last log lines and the outcome.
     async fn end(mut self, format: Format) -> Result<Exit, CliError> {
         let view = self.client.workflow(&self.id.to_string(), true).await?;
-        for task in &view.tasks {
-            self.open.insert(task.task_id, task.reference_task_name.clone());
-        }
+        // Lines that came in behind the end of their task.
+        let last = view.tasks.iter().rev().filter(|task| task.start_time > 0).take(LAST_LOGS_MAX);
+        self.open.extend(last.map(|task| (task.task_id, task.reference_task_name.clone())));
         self.show_logs().await?;
         note(&outcome(&view));
         let tree = json!({

@@ -1,13 +1,13 @@
 //! Lines of the timeline: when, which step, what, where, and what else there is to say.
 
 use conductor_client::TaskView;
-use conductor_model::{FeedEntry, LogLine};
+use conductor_model::{FeedEntry, LogLine, TaskStatus};
 use serde_json::Value;
 
 use crate::output::{colours, note};
 
 /// Narrowest column of steps, in characters.
-const STEP_WIDTH_MIN: usize = 10;
+const STEP_WIDTH_MIN: usize = 14;
 /// Widest column of steps; longer names push their line to the right.
 const STEP_WIDTH_MAX: usize = 32;
 
@@ -57,8 +57,10 @@ impl Timeline {
     /// Shows where a task stands that was there before the timeline began.
     pub fn task(&mut self, task: &TaskView) {
         let at = [task.end_time, task.start_time, task.scheduled_time].into_iter().find(|&at| at > 0).unwrap_or(self.start);
-        let mut what = task.status.to_string().to_lowercase().replace('_', " ");
-        what.push_str(&on(task.worker_id.as_deref()));
+        let mut what = match (task.status, &task.worker_id) {
+            (TaskStatus::Scheduled, Some(worker)) => format!("given to {worker}"),
+            (status, worker) => status.to_string().to_lowercase().replace('_', " ") + &on(worker.as_deref()),
+        };
         what.push_str(&attempt(task.retry_count.into()));
         let tone = match task.status.is_terminal() {
             true if task.status.is_successful() => Tone::Good,
@@ -66,6 +68,16 @@ impl Timeline {
             false => Tone::Plain,
         };
         self.line(at, &task.reference_task_name, &what, tone);
+    }
+
+    /// Shows that nobody has taken a task yet, and why where that is known.
+    pub fn waits(&mut self, scheduled: &FeedEntry, why: Option<&str>) {
+        let step = text(&scheduled.data, "reference").unwrap_or("task").to_owned();
+        let what = match why {
+            Some(why) => format!("waits for an agent: {why}"),
+            None => "waits to be taken".to_owned(),
+        };
+        self.line(scheduled.at.0, &step, &what, Tone::Plain);
     }
 
     /// Shows a line of a task's log.
@@ -92,10 +104,15 @@ fn offset(ms: i64) -> String {
     format!("+{}.{:03}s", ms / 1000, ms % 1000)
 }
 
+/// The agent or worker that an event tells of.
+pub fn worker(entry: &FeedEntry) -> Option<&str> {
+    text(&entry.data, "workerId").or_else(|| entry.agent_id.as_ref().map(|agent| agent.as_str()))
+}
+
 fn describe(entry: &FeedEntry) -> (String, Tone) {
     let data = &entry.data;
     let verb = entry.kind.split_once('.').map_or(entry.kind.as_str(), |(_, verb)| verb);
-    let worker = text(data, "workerId").or_else(|| entry.agent_id.as_ref().map(|agent| agent.as_str()));
+    let worker = worker(entry);
     // One line an event: the whole reason stands in the task's record, which the last line names.
     let reason = text(data, "reason").and_then(|reason| reason.lines().next());
     let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();

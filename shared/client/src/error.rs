@@ -83,8 +83,10 @@ pub struct Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
-        for Violation { path, message, .. } in &self.violations {
-            write!(f, "\n  {path}: {message}")?;
+        // A single fault is often the message itself.
+        let is_said = |fault: &&Violation| self.message == format!("{} {}", fault.path, fault.message);
+        for fault in self.violations.iter().filter(|fault| !is_said(fault)) {
+            write!(f, "\n  {}: {}", fault.path, fault.message)?;
         }
         Ok(())
     }
@@ -157,8 +159,8 @@ impl ClientError {
         match self {
             Self::Address { .. } => "give it as in http://127.0.0.1:53333, with --url or CONDUCTOR_URL",
             Self::Unreachable { .. } => "is it running there? `make dev` starts one; --url or CONDUCTOR_URL says where it is",
-            Self::Refused(refusal) if !refusal.hint.is_empty() => &refusal.hint,
             Self::Refused(refusal) if refusal.status == 401 => "give the manager's token with --token or CONDUCTOR_TOKEN",
+            Self::Refused(refusal) if !refusal.hint.is_empty() => &refusal.hint,
             Self::Answer { .. } => "is that address a Conductor manager of this version?",
             _ => "",
         }
