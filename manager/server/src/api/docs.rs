@@ -58,7 +58,10 @@ a{color:#0645ad}code{background:#f2f2f2;padding:.1rem .3rem}</style>\
 <p>Requests need a token: <code>Authorization: Bearer TOKEN</code>.</p></html>";
 
 /// The pages. They need no token.
-pub(super) fn pages(document: Document) -> Router<ApiState> {
+pub(super) fn pages(mut document: Document) -> Router<ApiState> {
+    // OpenAPI has no word for a parameter that spans several segments.
+    let paths = std::mem::take(&mut document.paths.paths);
+    document.paths.paths = paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
     Router::new()
         .route("/", get(|| async { Html(START_PAGE) }))
         .merge(SwaggerUi::new("/docs").url("/api/openapi.json", document))

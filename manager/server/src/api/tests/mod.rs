@@ -5,6 +5,7 @@ mod bad_input;
 mod definitions;
 mod events;
 mod files;
+mod http;
 mod node_instances;
 mod pages;
 mod plugins;
