@@ -3,7 +3,7 @@
 //! - [`conductor`]: `/api/{metadata,workflow,tasks,…}`, for Conductor SDKs and their workers.
 //! - [`cloudify`]: `/api/v3.1/node-instances`, in Cloudify's shapes.
 //! - [`own`]: `/api/v1/*`, our own; errors are problem documents.
-//! - [`files`]: `/resources/AREA/TENANT/PATH`.
+//! - [`files`], below `/resources`: files that workflows use.
 //!
 //! **Invariant:** no SQL, no lapin and no policy here. **Invariant:** every route but a named few needs a token
 //! ([`auth`]). **Invariant:** an [`ApiError`] is put into its door's form in one place ([`door`]).
