@@ -1,0 +1,70 @@
+//! What can be said on the command line.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::BenchError;
+
+/// Which programs are measured, and where things are put.
+#[derive(Clone, Debug)]
+pub struct Args {
+    /// The manager's program.
+    pub manager: PathBuf,
+    /// The agent's program: the shipped, static one where it was built.
+    pub agent: PathBuf,
+    /// The no-op plugin's program.
+    pub noop: PathBuf,
+    /// Where the figures are written as JSON.
+    pub out: PathBuf,
+    /// Below which folder the stack and databases lie while this runs. On the disk that is measured.
+    pub work_dir: PathBuf,
+}
+
+impl Args {
+    /// Reads the command line. Everything has a default beside this program.
+    ///
+    /// # Errors
+    /// For an unknown word, and for a program that is not there.
+    pub fn read() -> Result<Self, BenchError> {
+        let exe = std::env::current_exe().map_err(BenchError::io("find this program's own path"))?;
+        let beside = exe.parent().unwrap_or_else(|| Path::new(".")).to_owned();
+        let (mut bin_dir, mut agent, mut out, mut work_dir) = (beside.clone(), None, None, None);
+        let mut words = std::env::args_os().skip(1);
+        while let Some(word) = words.next() {
+            let mut value = || {
+                let missing = || BenchError::Usage { reason: format!("{} needs a value", word.display()) };
+                words.next().map(PathBuf::from).ok_or_else(missing)
+            };
+            match word.to_str() {
+                Some("--bin-dir") => bin_dir = value()?,
+                Some("--agent-binary") => agent = Some(value()?),
+                Some("--out") => out = Some(value()?),
+                Some("--work-dir") => work_dir = Some(value()?),
+                _ => return Err(BenchError::Usage { reason: format!("{} is not understood", word.display()) }),
+            }
+        }
+        let target = beside.parent().unwrap_or(&beside);
+        let args = Self {
+            manager: absolute(&bin_dir.join("conductor-manager"))?,
+            agent: absolute(&agent.unwrap_or_else(|| shipped_agent(target, &bin_dir)))?,
+            noop: absolute(&beside.join("conductor-noop"))?,
+            out: out.unwrap_or_else(|| target.join("bench.json")),
+            work_dir: absolute(&work_dir.unwrap_or_else(|| target.to_owned()))?,
+        };
+        for path in [&args.manager, &args.agent, &args.noop] {
+            if !path.is_file() {
+                return Err(BenchError::Missing { path: path.clone() });
+            }
+        }
+        Ok(args)
+    }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, BenchError> {
+    std::path::absolute(path).map_err(BenchError::io(format!("work out the path {}", path.display())))
+}
+
+/// The agent as `cargo xtask dist` leaves it, or the one beside the manager.
+fn shipped_agent(target: &Path, bin_dir: &Path) -> PathBuf {
+    let shipped = target.join("dist").join("conductor-agent");
+    if shipped.is_file() { shipped } else { bin_dir.join("conductor-agent") }
+}
