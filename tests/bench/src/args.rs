@@ -45,7 +45,7 @@ impl Args {
         let target = beside.parent().unwrap_or(&beside);
         let args = Self {
             manager: absolute(&bin_dir.join("conductor-manager"))?,
-            agent: absolute(&agent.unwrap_or_else(|| shipped_agent(target, &bin_dir)))?,
+            agent: absolute(&agent.unwrap_or_else(|| shipped_agent(&bin_dir)))?,
             noop: absolute(&beside.join("conductor-noop"))?,
             out: out.unwrap_or_else(|| target.join("bench.json")),
             work_dir: absolute(&work_dir.unwrap_or_else(|| target.to_owned()))?,
@@ -64,7 +64,7 @@ fn absolute(path: &Path) -> Result<PathBuf, BenchError> {
 }
 
 /// The agent as `cargo xtask dist` leaves it, or the one beside the manager.
-fn shipped_agent(target: &Path, bin_dir: &Path) -> PathBuf {
-    let shipped = target.join("dist").join("conductor-agent");
+fn shipped_agent(bin_dir: &Path) -> PathBuf {
+    let shipped = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../dist/conductor-agent"));
     if shipped.is_file() { shipped } else { bin_dir.join("conductor-agent") }
 }

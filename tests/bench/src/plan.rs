@@ -27,7 +27,7 @@ const SPAWNS_PER_S: f64 = 1_500.0;
 const PERSISTENT_PER_S: f64 = 3_000.0;
 /// A task in the largest workflow against one in a workflow of 100.
 const FORK_GROWTH: f64 = 1.3;
-const AGENT_BYTES: f64 = 8.0 * 1024.0 * 1024.0;
+const AGENT_BYTES: f64 = 8e6;
 
 /// Takes all figures. `dir` is empty and goes away afterwards.
 ///
