@@ -202,8 +202,6 @@ pub enum AgentsCommand {
     List,
     /// One agent with its facts.
     Get { id: String },
-    /// Forget an agent that is gone.
-    Delete { id: String },
 }
 
 #[derive(Debug, Subcommand)]

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::args::AgentsCommand;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::output::{Format, Rows, cell, note, show, show_tree};
+use crate::output::{Format, Rows, cell, show, show_tree};
 use crate::time;
 
 pub async fn run(client: &Client, format: Format, command: Option<AgentsCommand>) -> Result<Exit, CliError> {
@@ -16,10 +16,6 @@ pub async fn run(client: &Client, format: Format, command: Option<AgentsCommand>
             show(format, &agents, |agents| rows(agents))?;
         }
         AgentsCommand::Get { id } => show_tree(format, &client.agent_json(&id).await?)?,
-        AgentsCommand::Delete { id } => {
-            client.delete_agent(&id).await?;
-            note(&format!("{id} is forgotten; it comes back if it is still running"));
-        }
     }
     Ok(Exit::Success)
 }

@@ -60,12 +60,4 @@ impl Client {
     pub async fn agent_json(&self, id: &str) -> Result<Value, ClientError> {
         self.call(Method::GET, &["api", "v1", "agents", id], &[]).read().await
     }
-
-    /// Forgets an agent.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub async fn delete_agent(&self, id: &str) -> Result<(), ClientError> {
-        self.call(Method::DELETE, &["api", "v1", "agents", id], &[]).done().await
-    }
 }
