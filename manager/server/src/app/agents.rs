@@ -150,7 +150,7 @@ fn host_instance(tenant: &TenantName, id: &AgentId, now: Timestamp) -> NodeInsta
 
 /// Writes a file so that it is whole or absent, also after a crash.
 fn write_durably(path: &Path, text: &[u8]) -> std::io::Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("."));
+    let dir = path.parent().unwrap_or_else(|| Path::new("."));
     std::fs::create_dir_all(dir)?;
     let mut file = tempfile::NamedTempFile::new_in(dir)?;
     file.write_all(text)?;

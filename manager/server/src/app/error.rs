@@ -62,6 +62,7 @@ pub enum AppError {
 
 impl AppError {
     /// Shorthand for [`AppError::NotFound`].
+    #[expect(clippy::needless_pass_by_value, reason = "callers hand over ids and texts alike")]
     pub fn not_found(what: &'static str, id: impl ToString) -> Self {
         Self::NotFound { what, id: id.to_string() }
     }

@@ -87,11 +87,11 @@ impl Parts {
                 }
                 Some(Declaration { agent, reply }) = self.declarations.recv() => {
                     let result = topology::declare_agent(&declaring, &agent).await;
-                    let answer = result.as_ref().map_err(|error| BrokerError::Refused {
-                        action: "declare the agent's queue",
-                        message: error.to_string(),
-                    });
-                    let _ = reply.send(answer.map(|()| ()));
+                    let answer = match &result {
+                        Ok(()) => Ok(()),
+                        Err(error) => Err(BrokerError::Refused { action: "declare the agent's queue", message: error.to_string() }),
+                    };
+                    let _ = reply.send(answer);
                     result?;
                 }
                 confirmed = publisher.next_confirm(), if publisher.is_waiting() => {

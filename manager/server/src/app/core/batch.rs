@@ -240,7 +240,10 @@ impl Core {
                     }
                 }
                 for act in after {
-                    act(result.as_ref().map(|()| ()));
+                    act(match &result {
+                        Ok(()) => Ok(()),
+                        Err(error) => Err(error),
+                    });
                 }
                 if result.is_ok() {
                     for entry in feed {

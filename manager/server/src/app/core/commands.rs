@@ -67,10 +67,10 @@ impl Core {
                 return;
             }
         };
-        let already = match (&event, status) {
-            (Event::Pause, WorkflowStatus::Paused) | (Event::Terminate { .. }, WorkflowStatus::Terminated) => true,
-            _ => false,
-        };
+        let already = matches!(
+            (&event, status),
+            (Event::Pause, WorkflowStatus::Paused) | (Event::Terminate { .. }, WorkflowStatus::Terminated)
+        );
         if already {
             return self.building.reply(reply, ());
         }

@@ -258,7 +258,7 @@ impl Core {
             Message::Agents { tenant, reply } => reply.answer(self.fleet.views(&tenant)),
             Message::Register { record, reply } => self.register(*record, reply),
             Message::Report { from, events, settled } => self.report(&from, events, settled),
-            Message::Lease { from, lease } => self.renew_lease(&from, lease),
+            Message::Lease { from, lease } => self.renew_lease(&from, &lease),
             Message::Holds { tenant, agent, task, reply } => self.holds(&tenant, &agent, task, reply),
             Message::TaskInput { tenant, agent, task, reply } => self.task_input(&tenant, &agent, task, reply),
             Message::Announce(feed) => self.announce(*feed),

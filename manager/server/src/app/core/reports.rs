@@ -64,7 +64,7 @@ impl Core {
     }
 
     /// An agent renews its lease.
-    pub(super) fn renew_lease(&mut self, from: &Sender, lease: Lease) {
+    pub(super) fn renew_lease(&mut self, from: &Sender, lease: &Lease) {
         let until = self.now.plus_ms(self.settings.lease_ms);
         let Some(agent) = self.fleet.agents.get_mut(&from.agent) else { return };
         if agent.record.incarnation != from.incarnation {
@@ -75,7 +75,7 @@ impl Core {
         let state = if lease.draining { AgentState::Draining } else { AgentState::Active };
         self.index.timers.set(Timer::Lease(from.agent.clone()), until);
         self.set_agent_state(&from.agent, state);
-        self.reconcile(&from.agent, &lease);
+        self.reconcile(&from.agent, lease);
     }
 
     fn set_agent_state(&mut self, id: &AgentId, state: AgentState) {
