@@ -409,7 +409,7 @@ async fn asked(stop: &mut Option<tokio::sync::watch::Receiver<Option<Stop>>>) {
     {
         return;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 struct WorkerCommand {

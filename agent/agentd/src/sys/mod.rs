@@ -1,5 +1,6 @@
 //! What the agent asks of the kernel: starting processes, waiting for them, looking at them.
 
+pub mod descriptors;
 pub mod procfs;
 pub mod reaper;
 pub mod spawn;

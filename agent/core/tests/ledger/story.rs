@@ -1,0 +1,159 @@
+//! Stories of single tasks.
+
+use crate::common::{agent, cancel, envelope, finished, idempotent, keys_started, now, offer, outcomes, task};
+use conductor_agent_core::{Admission, Effect, Input, Ledger, ProcessMark, Record, TaskKey};
+use conductor_model::{Outcome, Timestamp};
+
+const MARK: ProcessMark = ProcessMark { pid: 4711, start_ticks: 99 };
+
+#[test]
+fn a_task_is_journalled_started_reported_and_remembered() {
+    let mut ledger = Ledger::new(1);
+    let step = offer(&mut ledger, task(1));
+    assert_eq!(step.admission, Some(Admission::Accepted));
+    assert!(matches!(step.journal[..], [Record::Received(_), Record::Starting { .. }]));
+    assert_eq!(keys_started(&step), [TaskKey::of(&task(1))]);
+
+    let step = ledger.apply(Input::Started { key: TaskKey::of(&task(1)), process: MARK }, now());
+    assert!(matches!(step.journal[..], [Record::Running { .. }]));
+
+    let step = ledger.apply(finished(1, 1, Outcome::Succeeded), now());
+    assert!(matches!(step.journal[..], [Record::Done { .. }]));
+    assert_eq!(outcomes(&step), [(1, 1, Outcome::Succeeded)]);
+    assert_eq!(ledger.leased().len(), 1, "ours until the broker has confirmed it");
+
+    let step = ledger.apply(Input::Confirmed(vec![TaskKey::of(&task(1))]), now());
+    assert!(matches!(step.journal[..], [Record::Reported { .. }]));
+    assert!(ledger.leased().is_empty());
+
+    let step = offer(&mut ledger, task(1));
+    assert_eq!(step.admission, Some(Admission::Duplicate));
+    assert!(matches!(step.effects[..], [Effect::Say(_)]), "a late copy hears the result again");
+    assert!(step.journal.is_empty());
+}
+
+#[test]
+fn a_copy_of_a_running_task_changes_nothing() {
+    let mut ledger = Ledger::new(1);
+    offer(&mut ledger, task(1));
+    let step = offer(&mut ledger, task(1));
+    assert_eq!(step.admission, Some(Admission::Duplicate));
+    assert!(step.journal.is_empty() && step.effects.is_empty());
+}
+
+#[test]
+fn those_that_find_no_slot_wait_in_order() {
+    let mut ledger = Ledger::new(2);
+    let started: Vec<_> = (1..=4).map(|number| keys_started(&offer(&mut ledger, task(number))).len()).collect();
+    assert_eq!(started, [1, 1, 0, 0]);
+    assert_eq!(ledger.free_slots(), 0);
+    let step = ledger.apply(finished(2, 1, Outcome::Failed), now());
+    assert_eq!(keys_started(&step), [TaskKey::of(&task(3))]);
+}
+
+#[test]
+fn a_cancel_ends_what_waits_at_once_and_what_runs_by_its_runner() {
+    let mut ledger = Ledger::new(1);
+    offer(&mut ledger, task(1));
+    offer(&mut ledger, task(2));
+    let step = ledger.apply(cancel(2, 1), now());
+    assert_eq!(outcomes(&step), [(2, 1, Outcome::Cancelled)]);
+    let step = ledger.apply(cancel(1, 1), now());
+    assert!(matches!(&step.effects[..], [Effect::Stop { reason, .. }] if reason == "nobody wants it"));
+    let step = ledger.apply(finished(1, 1, Outcome::Cancelled), now());
+    assert!(keys_started(&step).is_empty(), "the cancelled one does not start");
+}
+
+#[test]
+fn a_task_that_waited_too_long_is_not_begun() {
+    let mut ledger = Ledger::new(1);
+    offer(&mut ledger, task(1));
+    let mut late = envelope(2, 1);
+    late.start_before = Some(Timestamp(now().manager.0 - 1));
+    offer(&mut ledger, late);
+    let step = ledger.apply(finished(1, 1, Outcome::Succeeded), now());
+    assert_eq!(outcomes(&step), [(1, 1, Outcome::Succeeded), (2, 1, Outcome::Refused)]);
+    assert_eq!(ledger.occupied(), 0);
+}
+
+#[test]
+fn a_later_dispatch_takes_the_place_of_a_running_one() {
+    let mut ledger = Ledger::new(1);
+    offer(&mut ledger, task(1));
+    let step = offer(&mut ledger, envelope(1, 2));
+    assert_eq!(step.admission, Some(Admission::Accepted));
+    assert!(matches!(&step.effects[..], [Effect::Stop { key, .. }] if key.dispatch == 1));
+    assert_eq!(offer(&mut ledger, task(1)).admission, Some(Admission::Stale));
+    let step = ledger.apply(finished(1, 1, Outcome::Cancelled), now());
+    assert!(outcomes(&step).is_empty(), "nobody asks for the earlier one any more");
+    assert_eq!(keys_started(&step), [TaskKey { dispatch: 2, ..TaskKey::of(&task(1)) }]);
+}
+
+#[test]
+fn a_known_result_answers_for_a_later_dispatch() {
+    let mut ledger = Ledger::new(1);
+    offer(&mut ledger, task(1));
+    ledger.apply(finished(1, 1, Outcome::Succeeded), now());
+    let step = offer(&mut ledger, envelope(1, 2));
+    assert_eq!(outcomes(&step), [(1, 2, Outcome::Succeeded)]);
+    assert!(keys_started(&step).is_empty());
+}
+
+#[test]
+fn a_draining_agent_takes_and_starts_nothing() {
+    let mut ledger = Ledger::new(1);
+    offer(&mut ledger, task(1));
+    offer(&mut ledger, task(2));
+    ledger.apply(Input::Drain, now());
+    assert_eq!(offer(&mut ledger, task(3)).admission, Some(Admission::GivenBack));
+    assert!(!ledger.is_drained());
+    let step = ledger.apply(finished(1, 1, Outcome::Succeeded), now());
+    assert!(keys_started(&step).is_empty());
+    ledger.apply(Input::Confirmed(vec![TaskKey::of(&task(1))]), now());
+    assert!(ledger.is_drained(), "what was accepted and not begun stays in the journal");
+}
+
+#[test]
+fn a_failed_journal_refuses_new_tasks_until_it_works_again() {
+    let mut ledger = Ledger::new(1);
+    ledger.apply(Input::JournalFailed("disk full".into()), now());
+    let step = offer(&mut ledger, task(1));
+    assert_eq!(step.admission, Some(Admission::Refused));
+    assert!(step.journal.is_empty());
+    assert_eq!(outcomes(&step), [(1, 1, Outcome::Refused)]);
+    ledger.apply(Input::JournalRecovered, now());
+    assert_eq!(offer(&mut ledger, task(1)).admission, Some(Admission::Accepted));
+}
+
+#[test]
+fn after_a_crash_nothing_runs_twice_unless_it_may() {
+    let (mut first, mut journal) = agent(3);
+    for envelope in [task(1), idempotent(2), task(3), task(4)] {
+        journal.extend(first.apply(Input::Offer(Box::new(envelope)), now()).journal);
+    }
+    journal.extend(first.apply(Input::Started { key: TaskKey::of(&task(1)), process: MARK }, now()).journal);
+    journal.extend(first.apply(finished(3, 1, Outcome::Succeeded), now()).journal);
+    drop(first);
+    // 1 runs, 2 is starting and idempotent, 3 is done, 4 has taken the slot of 3.
+    let recovered = Ledger::recover(1, journal);
+    let mut orphans: Vec<_> = recovered.all_orphans().iter().map(|o| (o.key.task_id.0.as_u128(), o.process)).collect();
+    orphans.sort_unstable_by_key(|(number, _)| *number);
+    assert_eq!(orphans, [(1, Some(MARK)), (2, None), (4, None)]);
+    let (ledger, step) = recovered.resume(now());
+    assert_eq!(outcomes(&step), [(1, 1, Outcome::Lost), (3, 1, Outcome::Succeeded), (4, 1, Outcome::Lost)]);
+    assert_eq!(keys_started(&step), [TaskKey::of(&task(2))]);
+    assert_eq!(ledger.leased().len(), 4);
+}
+
+#[test]
+fn a_task_that_kills_its_agent_is_not_begun_for_ever() {
+    let (mut ledger, mut journal) = agent(1);
+    journal.extend(ledger.apply(Input::Offer(Box::new(idempotent(1))), now()).journal);
+    for _ in 0..conductor_agent_core::limits::RERUNS_MAX {
+        let (_, step) = Ledger::recover(1, journal.clone()).resume(now());
+        assert_eq!(keys_started(&step).len(), 1);
+        journal.extend(step.journal);
+    }
+    let (_, step) = Ledger::recover(1, journal).resume(now());
+    assert_eq!(outcomes(&step), [(1, 1, Outcome::Lost)]);
+}
