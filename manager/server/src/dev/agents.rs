@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::DevError;
 use super::backoff::Backoff;
 use super::folder::Folder;
+use super::leftovers;
 use super::pids::Pids;
 
 /// An agent that is asked to stop finishes or hands back what it has.
@@ -35,6 +36,17 @@ pub(super) struct AgentPlan {
     pub(super) slots: Option<u32>,
     pub(super) data_dir: PathBuf,
     pub(super) log: PathBuf,
+}
+
+impl AgentPlan {
+    fn pid_file(&self) -> PathBuf {
+        self.data_dir.join("dev.pid")
+    }
+
+    /// Ends the agent of an earlier stack in this folder: two cannot share it.
+    pub(super) fn end_leftover(&self) {
+        leftovers::end(&self.pid_file(), &self.data_dir.display().to_string());
+    }
 }
 
 /// Plans agents `agent-1` to `agent-N`. With three or more the last one is kept free of web work, so that a workflow can
@@ -78,6 +90,7 @@ pub(super) async fn keep(plan: AgentPlan, mut stop: watch::Receiver<bool>, pids:
                 };
                 if how.is_none() {
                     end(&mut child, &plan.id).await;
+                    leftovers::forget(&plan.pid_file());
                 }
                 pids.set(None);
                 how
@@ -145,7 +158,9 @@ fn spawn(plan: &AgentPlan) -> Result<Child, DevError> {
     if let Some(slots) = plan.slots {
         command.args(["--slots", &slots.to_string()]);
     }
-    command.spawn().map_err(DevError::prepare(&plan.program))
+    let child = command.spawn().map_err(DevError::prepare(&plan.program))?;
+    leftovers::remember(&plan.pid_file(), child.id());
+    Ok(child)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ pub mod broker_node;
 mod descendants;
 mod error;
 mod folder;
+mod leftovers;
 mod options;
 mod pids;
 mod probe;

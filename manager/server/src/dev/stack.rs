@@ -97,6 +97,7 @@ impl Stack {
         let plans = agents::plans(options.agents, &program, &api, &token, options.slots, &self.folder);
         let ids: Vec<String> = plans.iter().map(|plan| plan.id.clone()).collect();
         for plan in plans {
+            plan.end_leftover();
             let pids = self.new_pids();
             self.agents.spawn(agents::keep(plan, self.stop_agents.subscribe(), pids));
         }

@@ -32,6 +32,16 @@ impl Layout {
         self.dir.join(name)
     }
 
+    /// What the node's processes call home.
+    pub(super) fn home(&self) -> PathBuf {
+        self.path("home")
+    }
+
+    /// The variable by which a process of this node is known.
+    pub(super) fn mark(&self) -> String {
+        format!("HOME={}", self.home().display())
+    }
+
     /// What the node's processes print.
     pub(super) fn output(&self) -> PathBuf {
         self.path("output.log")

@@ -8,7 +8,6 @@ mod account;
 mod error;
 mod files;
 mod handshake;
-mod leftovers;
 mod node;
 mod ports;
 #[cfg(test)]

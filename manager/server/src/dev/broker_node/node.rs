@@ -15,8 +15,9 @@ use tokio::time::{Instant, sleep, timeout};
 use super::account::{self, Account};
 use super::files::{self, Identity, Layout};
 use super::ports::Ports;
-use super::{BrokerNodeError, handshake, leftovers};
+use super::{BrokerNodeError, handshake};
 use crate::config::BrokerUrl;
+use crate::dev::leftovers;
 
 /// Where distributions keep the server's own script. What lies on the PATH is often a wrapper that insists on being root.
 const SERVER_PATHS: &[&str] = &["/usr/lib/rabbitmq/bin/rabbitmq-server", "/usr/local/lib/rabbitmq/bin/rabbitmq-server"];
@@ -31,6 +32,10 @@ const LAST_WORDS_BYTES: usize = 2000;
 /// One scheduler per direction is plenty for a development broker, and nobody spins while there is nothing to do.
 const ERLANG_FLAGS: &str =
     "+S 2:2 +SDcpu 1:1 +SDio 1 +A 4 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}";
+
+/// Where the pids of the node's processes are kept.
+const NODE_PID: &str = "node.pid";
+const EPMD_PID: &str = "epmd.pid";
 
 /// How to start a node.
 #[derive(Clone, Debug)]
@@ -79,7 +84,9 @@ impl BrokerNode {
         }
         files::make_folder(&layout, account)?;
         let identity = files::identity(&layout, account)?;
-        leftovers::end(&layout, &identity.name);
+        for file in [NODE_PID, EPMD_PID] {
+            leftovers::end(&layout.path(file), &layout.mark());
+        }
         let ports = Ports::free()?;
         files::configure(&layout, account, ports, &identity, &options.vhosts)?;
         let epmd = spawn_epmd(&layout, account, ports)?;
@@ -153,8 +160,8 @@ impl BrokerNode {
         self.halt().await;
         // It keeps nothing; there is nothing to be clean about.
         let _ = self.epmd.kill().await;
-        leftovers::forget(&self.layout.path(leftovers::NODE_PID));
-        leftovers::forget(&self.layout.path(leftovers::EPMD_PID));
+        leftovers::forget(&self.layout.path(NODE_PID));
+        leftovers::forget(&self.layout.path(EPMD_PID));
         if self.temporary
             && let Err(error) = std::fs::remove_dir_all(&self.layout.dir)
         {
@@ -203,7 +210,7 @@ fn spawn_epmd(layout: &Layout, account: Option<Account>, ports: Ports) -> Result
     let mut command = command(&program, layout, account)?;
     command.arg("-port").arg(ports.epmd.to_string()).args(["-address", "127.0.0.1"]);
     let child = command.spawn().map_err(|source| BrokerNodeError::Spawn { program, source })?;
-    leftovers::remember(&layout.path(leftovers::EPMD_PID), child.id());
+    leftovers::remember(&layout.path(EPMD_PID), child.id());
     Ok(child)
 }
 
@@ -235,7 +242,7 @@ fn spawn_node(
         .env("RABBITMQ_GENERATED_CONFIG_DIR", path("config"))
         .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", ERLANG_FLAGS);
     let child = command.spawn().map_err(|source| BrokerNodeError::Spawn { program: server.to_owned(), source })?;
-    leftovers::remember(&layout.path(leftovers::NODE_PID), child.id());
+    leftovers::remember(&layout.path(NODE_PID), child.id());
     Ok(child)
 }
 
@@ -249,7 +256,7 @@ fn command(program: &Path, layout: &Layout, account: Option<Account>) -> Result<
         .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
         .env("LANG", "C.UTF-8")
         // Erlang keeps its cookie there.
-        .env("HOME", layout.path("home"))
+        .env("HOME", layout.home())
         .current_dir(&layout.dir)
         .stdin(Stdio::null())
         .stderr(again(&output)?)

@@ -3,18 +3,25 @@
 use std::fs;
 use std::path::Path;
 
+use super::files::Layout;
 use super::{BrokerNode, BrokerNodeOptions, handshake};
+use crate::dev::leftovers;
 
-/// Whether any process was started with this text in its command line.
-fn runs(mark: &str) -> bool {
-    fs::read_dir("/proc").unwrap().flatten().any(|entry| {
-        let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        String::from_utf8_lossy(&command).contains(mark)
-    })
+/// How many processes belong to the node in this folder.
+fn processes(dir: &Path) -> usize {
+    let layout = Layout { dir: dir.join("broker") };
+    let pids = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| leftovers::bears(*pid, &layout.mark())).count()
 }
 
 fn options(dir: &Path) -> BrokerNodeOptions {
     BrokerNodeOptions { dir: dir.join("broker"), vhosts: vec!["one".to_owned()] }
+}
+
+fn open_folder() -> tempfile::TempDir {
+    let folder = tempfile::TempDir::with_prefix_in("conductor-node", "/tmp").unwrap();
+    fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    folder
 }
 
 fn port_of(node: &BrokerNode) -> u16 {
@@ -24,8 +31,7 @@ fn port_of(node: &BrokerNode) -> u16 {
 
 #[tokio::test]
 async fn a_node_comes_up_comes_back_after_a_crash_and_leaves_nothing_behind() {
-    let folder = tempfile::TempDir::with_prefix_in("conductor-node", "/tmp").unwrap();
-    fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let folder = open_folder();
     let mut node = BrokerNode::start(options(folder.path())).await.unwrap();
     let port = port_of(&node);
     assert!(handshake::answers(port).await);
@@ -38,10 +44,18 @@ async fn a_node_comes_up_comes_back_after_a_crash_and_leaves_nothing_behind() {
     assert_eq!(port_of(&node), port);
     assert!(handshake::answers(port).await);
 
-    let identity = fs::read_to_string(folder.path().join("broker/identity.json")).unwrap();
-    let name = identity.split('"').find(|part| part.ends_with("@localhost")).unwrap().to_owned();
-    assert!(runs(&name));
+    assert!(processes(folder.path()) >= 2, "the broker and its epmd");
+
+    // A second one beside it, which finds the first one's processes in its folder as after a crash of this program.
+    let abandoned = node;
+    let data = fs::read_to_string(folder.path().join("broker/identity.json")).unwrap();
+    let node = BrokerNode::start(options(folder.path())).await.unwrap();
+    assert!(!handshake::answers(port).await, "the abandoned node was ended");
+    assert!(handshake::answers(port_of(&node)).await);
+    assert_eq!(fs::read_to_string(folder.path().join("broker/identity.json")).unwrap(), data);
+    drop(abandoned);
+
     node.stop().await;
-    assert!(!runs(&name), "the node's processes are gone");
+    assert_eq!(processes(folder.path()), 0);
     assert!(folder.path().join("broker/data").is_dir(), "its data stay");
 }
