@@ -1,6 +1,6 @@
 //! Whether the stack's own manager answers, asked over its REST API as anybody would.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -28,13 +28,13 @@ impl Probe {
         self.get("/health").await.is_some()
     }
 
-    /// Ids of the agents that are active.
-    pub(super) async fn active_agents(&self) -> BTreeSet<String> {
-        let Some(body) = self.get("/api/v1/agents").await else { return BTreeSet::new() };
+    /// The agents that are active, and when each was last heard of, as the API writes it.
+    pub(super) async fn active_agents(&self) -> BTreeMap<String, Value> {
+        let Some(body) = self.get("/api/v1/agents").await else { return BTreeMap::new() };
         let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
         let items = answer["items"].as_array().map(Vec::as_slice).unwrap_or_default();
         let active = items.iter().filter(|item| item["state"] == "active");
-        active.filter_map(|item| item["id"].as_str().map(str::to_owned)).collect()
+        active.filter_map(|item| Some((item["id"].as_str()?.to_owned(), item["last_seen_at"].clone()))).collect()
     }
 
     /// The body of a 200.

@@ -1,12 +1,13 @@
 //! Bringing the stack up, watching over it, taking it down.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use conductor_boot::init_logging_to;
+use serde_json::Value;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -94,6 +95,9 @@ impl Stack {
         let address = self.bring_up_manager(options, &amqp).await?;
         let token = self.token(options)?;
         let api = format!("http://{address}");
+        let probe = Probe { address, token: token.clone() };
+        // In a folder that was used before, the manager remembers agents that have not come up yet.
+        let remembered = probe.active_agents().await;
         let plans = agents::plans(options.agents, &program, &api, &token, options.slots, &self.folder);
         let ids: Vec<String> = plans.iter().map(|plan| plan.id.clone()).collect();
         for plan in plans {
@@ -101,8 +105,7 @@ impl Stack {
             let pids = self.new_pids();
             self.agents.spawn(agents::keep(plan, self.stop_agents.subscribe(), pids));
         }
-        let probe = Probe { address, token: token.clone() };
-        self.wait_ready(&probe, ids.iter().cloned().collect()).await?;
+        self.wait_ready(&probe, &ids, &remembered).await?;
 
         let ready = ReadyFile { api, token, amqp: amqp.expose().to_owned(), agents: ids, pid: std::process::id() };
         eprintln!("conductor dev: everything is up after {:.1} s", began.elapsed().as_secs_f64());
@@ -165,12 +168,13 @@ impl Stack {
         Ok(text.trim().to_owned())
     }
 
-    async fn wait_ready(&self, probe: &Probe, wanted: BTreeSet<String>) -> Result<(), DevError> {
+    async fn wait_ready(&self, probe: &Probe, wanted: &[String], remembered: &BTreeMap<String, Value>) -> Result<(), DevError> {
         let deadline = Instant::now() + READY_WITHIN;
         loop {
             let healthy = probe.healthy().await;
             let active = probe.active_agents().await;
-            let missing: Vec<&str> = wanted.difference(&active).map(String::as_str).collect();
+            let heard_of = |id: &&String| active.get(*id).is_some_and(|seen| remembered.get(*id) != Some(seen));
+            let missing: Vec<&str> = wanted.iter().filter(|id| !heard_of(id)).map(String::as_str).collect();
             if healthy && missing.is_empty() {
                 return Ok(());
             }
