@@ -15,9 +15,6 @@ use crate::{limits, plugin};
 
 /// How long the stack is left alone before its memory is read.
 const REST: Duration = Duration::from_secs(10);
-/// Tasks per round: enough for about two seconds.
-const ONE_SHOT_TASKS: usize = 1_500;
-const PERSISTENT_TASKS: usize = 6_000;
 
 /// One-shot: at least this part of what process and messages cost on this machine.
 const ONE_SHOT_RATIO: f64 = 0.6;
@@ -103,8 +100,8 @@ async fn one_shot(stack: &mut Stack, report: &mut Report) -> Result<(), BenchErr
     let (spawns, publishes) = (report.value("limit_spawn_per_s"), report.value("limit_confirmed_publish_per_s"));
     let limit = 1.0 / (1.0 / spawns + 2.0 / publishes);
     report.add("limit_oneshot_per_s", "limit: a process and two messages", "1/s", limit, Shown);
-    let fork = measure::throughput(stack, Step::OneShot, Shape::Fork, ONE_SHOT_TASKS).await?;
-    let single = measure::throughput(stack, Step::OneShot, Shape::Single, ONE_SHOT_TASKS).await?;
+    let fork = measure::throughput(stack, Step::OneShot, Shape::Fork).await?;
+    let single = measure::throughput(stack, Step::OneShot, Shape::Single).await?;
     let ratio = fork.tasks_per_s / limit;
     let floor = if spawns >= SPAWNS_PER_S { AtLeast(ONE_SHOT_PER_S) } else { Shown };
     report.add_with_ratio(
@@ -123,8 +120,8 @@ async fn one_shot(stack: &mut Stack, report: &mut Report) -> Result<(), BenchErr
 }
 
 async fn persistent(stack: &mut Stack, report: &mut Report) -> Result<(), BenchError> {
-    let fork = measure::throughput(stack, Step::Persistent, Shape::Fork, PERSISTENT_TASKS).await?;
-    let single = measure::throughput(stack, Step::Persistent, Shape::Single, PERSISTENT_TASKS / 2).await?;
+    let fork = measure::throughput(stack, Step::Persistent, Shape::Fork).await?;
+    let single = measure::throughput(stack, Step::Persistent, Shape::Single).await?;
     let store = report.value("limit_store_decisions_per_s");
     let (rate, ratio) = (fork.tasks_per_s, fork.tasks_per_s / store);
     let target = AtLeast(PERSISTENT_PER_S);

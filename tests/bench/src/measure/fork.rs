@@ -1,6 +1,6 @@
 //! What a task costs in a small workflow and in a large one.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use conductor_client::Client;
 
@@ -13,6 +13,8 @@ use crate::stats::median;
 const TASKS: usize = 5_000;
 const ROUNDS_MIN: usize = 3;
 const ROUNDS_MAX: usize = 30;
+/// No further round begins after this.
+const TIME_MAX: Duration = Duration::from_secs(12);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// µs per task of one workflow with that many parallel tasks, from its start to its end.
@@ -22,7 +24,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 pub async fn fork_task_us(client: &Client, branches: usize) -> Result<f64, BenchError> {
     let rounds = (TASKS / branches).clamp(ROUNDS_MIN, ROUNDS_MAX);
     let mut costs = Vec::with_capacity(rounds);
-    for _ in 0..rounds {
+    let begin = Instant::now();
+    while costs.is_empty() || (costs.len() < rounds && begin.elapsed() < TIME_MAX) {
         let run = start(client, &Step::Persistent.fork(branches)).await?;
         wait(client, run.id, LOOK_EVERY).await?;
         let view = finished(client, run.id, false).await?;

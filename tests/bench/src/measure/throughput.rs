@@ -18,6 +18,12 @@ const READS_AT_ONCE: usize = 8;
 /// How often the workflow that is waited for is looked at: rarely, since its record tells when it ended.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const ROUNDS: usize = 3;
+/// How long one round is to take. A slow machine gets fewer tasks, not a longer wait.
+const ROUND_S: f64 = 2.0;
+/// Tasks of the round that goes before, which does not count.
+const WARM_UP_TASKS: usize = 300;
+/// Tasks of one round: enough for the start and the end not to matter, and a bound.
+const ROUND_TASKS: std::ops::RangeInclusive<f64> = 300.0..=20_000.0;
 
 /// What kind of workflows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,16 +45,19 @@ pub struct Throughput {
 
 const PARTS: [Part; 3] = [Part::Manager, Part::Agent, Part::Broker];
 
-/// Runs about `tasks` tasks per round; one round more goes before, which does not count.
+/// Runs some rounds of about [`ROUND_S`].
 ///
 /// # Errors
 /// When a workflow does not succeed.
-pub async fn throughput(stack: &mut Stack, step: Step, shape: Shape, tasks: usize) -> Result<Throughput, BenchError> {
-    let (name, count, per_workflow) = match shape {
-        Shape::Single => (step.single(), tasks, 1),
-        Shape::Fork => (step.fork(BRANCHES), tasks.div_ceil(BRANCHES), BRANCHES),
+pub async fn throughput(stack: &mut Stack, step: Step, shape: Shape) -> Result<Throughput, BenchError> {
+    let (name, per_workflow) = match shape {
+        Shape::Single => (step.single(), 1),
+        Shape::Fork => (step.fork(BRANCHES), BRANCHES),
     };
-    round(&stack.client, &name, count, per_workflow).await?;
+    let warm = round(&stack.client, &name, WARM_UP_TASKS.div_ceil(per_workflow), per_workflow).await?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded right here")]
+    let tasks = (warm * ROUND_S).clamp(*ROUND_TASKS.start(), *ROUND_TASKS.end()) as usize;
+    let count = tasks.div_ceil(per_workflow);
     let before = PARTS.map(|part| stack.cpu_us(part));
     let mut rates = Vec::with_capacity(ROUNDS);
     for _ in 0..ROUNDS {
