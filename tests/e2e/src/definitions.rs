@@ -32,9 +32,12 @@ pub fn workflow(name: &str, steps: &[Value]) -> Value {
 /// A step: its task definition, its reference name and its input.
 #[must_use]
 pub fn step(name: &str, reference: &str, input: Value) -> Value {
-    let mut step = json!({"name": name, "taskReferenceName": reference, "type": "SIMPLE"});
-    lay_over(&mut step, json!({"inputParameters": input}));
-    step
+    let mut step = Map::new();
+    step.insert("name".to_owned(), name.into());
+    step.insert("taskReferenceName".to_owned(), reference.into());
+    step.insert("type".to_owned(), "SIMPLE".into());
+    step.insert("inputParameters".to_owned(), input);
+    Value::Object(step)
 }
 
 /// A fork of some branches.

@@ -14,6 +14,9 @@ const GONE_SECONDS: u64 = 30;
 /// How much of a log is shown when something fails, in bytes.
 const SHOWN_BYTES: usize = 3000;
 
+/// Names a folder with programs to be tested in place of those that cargo built beside the tests.
+const BIN_DIR: &str = "E2E_BIN_DIR";
+
 /// A program of this workspace, as cargo built it beside the tests.
 ///
 /// # Panics
@@ -21,7 +24,8 @@ const SHOWN_BYTES: usize = 3000;
 #[must_use]
 pub fn binary(name: &str) -> PathBuf {
     let own = std::env::current_exe().expect("a process knows its own program");
-    let folders = own.ancestors().skip(1).take(2);
+    let chosen = std::env::var_os(BIN_DIR).map(PathBuf::from);
+    let folders = chosen.into_iter().chain(own.ancestors().skip(1).take(2).map(Path::to_owned));
     let found = folders.map(|folder| folder.join(name)).find(|path| path.is_file());
     found.unwrap_or_else(|| panic!("{name} is not built: run `make build`, or `cargo build --bins`, before these tests"))
 }

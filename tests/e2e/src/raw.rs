@@ -32,13 +32,11 @@ impl Raw {
     }
 
     /// A request to `path`, with the token.
-    #[must_use]
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.stranger(method, path).header(AUTHORIZATION, format!("Bearer {}", self.token))
     }
 
     /// A request to `path`, without a token.
-    #[must_use]
     pub fn stranger(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.http.request(method, format!("{}{path}", self.base))
     }

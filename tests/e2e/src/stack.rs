@@ -26,7 +26,7 @@ pub(crate) fn base_environment() -> Vec<(String, String)> {
     let mut variables: Vec<_> =
         ["PATH", "HOME", "LANG"].into_iter().filter_map(|name| Some((name.to_owned(), env::var(name).ok()?))).collect();
     // Bad days are read in the logs afterwards.
-    let level = env::var("CONDUCTOR_E2E_LOG").unwrap_or_else(|_| "info".to_owned());
+    let level = env::var("E2E_LOG").unwrap_or_else(|_| "info".to_owned());
     variables.push(("CONDUCTOR_LOG".to_owned(), level));
     variables
 }

@@ -13,7 +13,7 @@ use super::Node;
 use super::shared::{LOCK_FILE, SOCKET_FILE};
 
 /// How long the node is kept when nobody uses it.
-const IDLE: Duration = Duration::from_secs(4);
+const IDLE: Duration = Duration::from_secs(10);
 /// How many stories one node serves. Virtual hosts are not used twice: each story finds an empty broker.
 const VHOSTS: usize = 48;
 /// How often the keeper looks whether it is still needed.

@@ -10,8 +10,7 @@ const WHILE_AWAY: usize = 20;
 #[tokio::test(flavor = "multi_thread")]
 async fn work_goes_on_where_it_was_when_rabbitmq_comes_back() {
     let options = Stack::options().own_broker().lease(500, 3000);
-    let mut stack =
-        options.agent(AgentSpec::new("agent-1").slots(2)).agent(AgentSpec::new("agent-2").slots(2)).start().await;
+    let mut stack = options.agent(AgentSpec::new("agent-1").slots(2)).agent(AgentSpec::new("agent-2").slots(2)).start().await;
     let tasks = [agent_task("quick", "quick", json!({})), agent_task("gated", "gated", json!({}))];
     let steps = [
         step("quick", "one", json!({})),
@@ -45,10 +44,17 @@ async fn work_goes_on_where_it_was_when_rabbitmq_comes_back() {
         ids.push(stack.run("four", json!({})).await);
     }
     until("the task that was running has ended", 30, async || {
-        if stack.effects.all().iter().any(|effect| !effect.begin && effect.operation == "gated") { Ok(()) } else { Err("not yet") }
+        if stack.effects.all().iter().any(|effect| !effect.begin && effect.operation == "gated") {
+            Ok(())
+        } else {
+            Err("not yet")
+        }
     })
     .await;
-    assert!(client.agents().await.unwrap().iter().all(|agent| agent.state == "active"), "no agent is blamed for a broker that is away");
+    assert!(
+        client.agents().await.unwrap().iter().all(|agent| agent.state == "active"),
+        "no agent is blamed for a broker that is away"
+    );
     stack.node().start_again();
 
     for id in ids {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use conductor_client::{Client, StartRequest, WorkflowView};
-use conductor_e2e::{AgentSpec, Stack, agent_task, fork, join, step, until, workflow};
+use conductor_e2e::{AgentSpec, Deadline, Stack, agent_task, fork, join, step, until, workflow};
 use conductor_model::{TaskStatus, WorkflowId, WorkflowStatus};
 use serde_json::{Value, json};
 
@@ -38,14 +38,17 @@ async fn start(client: &Client, number: usize) -> WorkflowId {
         idempotency_strategy: Some("RETURN_EXISTING".to_owned()),
         ..StartRequest::default()
     };
-    until("the workflow is acknowledged", 120, async || match client.start(&request).await {
-        Ok(id) => Ok(id),
-        Err(error) => {
-            assert!(error.is_temporary(), "a start was refused for good: {error}");
-            Err(error.to_string())
+    let deadline = Deadline::in_seconds(120);
+    loop {
+        match client.start(&request).await {
+            Ok(id) => return id,
+            Err(error) => {
+                assert!(error.is_temporary(), "a start was refused for good: {error}");
+                assert!(!deadline.is_over(), "a start was never acknowledged: {error}");
+            }
         }
-    })
-    .await
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
 }
 
 async fn wait_for_beginnings(stack: &Stack, count: usize) {

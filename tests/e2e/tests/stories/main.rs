@@ -1,13 +1,17 @@
 //! End-to-end stories: real binaries, a real RabbitMQ, real processes. One program, so that it is linked once; each story runs
 //! in a stack of its own.
 
+#![expect(clippy::unwrap_used, reason = "this program is nothing but tests; its helpers may fail like they do")]
+
 mod agent_killed;
 mod bad_input;
 mod broker_killed;
 mod brokers;
 mod cancel;
+mod dev_stack;
 mod everything_killed;
 mod manager_killed;
 mod misbehaving_plugins;
 mod placing;
+mod sdk_worker;
 mod working_day;

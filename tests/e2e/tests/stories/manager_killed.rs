@@ -13,10 +13,13 @@ async fn tasks_that_end_while_the_manager_is_dead_are_not_lost_and_not_repeated(
     let tasks = [agent_task("quick", "quick", json!({})), agent_task("gated", "gated", json!({}))];
     let steps = [
         step("quick", "first", json!({})),
-        fork("apart", &[
-            vec![step("gated", "left", json!({"gate": "open"})), step("quick", "left_after", json!({}))],
-            vec![step("gated", "right", json!({"gate": "open"}))],
-        ]),
+        fork(
+            "apart",
+            &[
+                vec![step("gated", "left", json!({"gate": "open"})), step("quick", "left_after", json!({}))],
+                vec![step("gated", "right", json!({"gate": "open"}))],
+            ],
+        ),
         join("together", &["left_after", "right"]),
         step("quick", "last", json!({})),
     ];
@@ -64,7 +67,8 @@ async fn tasks_that_end_while_the_manager_is_dead_are_not_lost_and_not_repeated(
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_acknowledged_survives_kills_in_the_middle_of_the_work() {
     const WORKFLOWS: usize = 40;
-    let mut stack = Stack::options().agent(AgentSpec::new("agent-1").slots(2)).agent(AgentSpec::new("agent-2").slots(2)).start().await;
+    let mut stack =
+        Stack::options().agent(AgentSpec::new("agent-1").slots(2)).agent(AgentSpec::new("agent-2").slots(2)).start().await;
     let tasks = [agent_task("quick", "quick", json!({}))];
     let steps = [
         step("quick", "one", json!({})),
@@ -102,7 +106,8 @@ async fn a_timer_that_came_due_while_the_manager_was_dead_fires_at_its_start() {
     let id = stack.run("waits", json!({})).await;
     let started = std::time::Instant::now();
     stack.manager.kill9();
-    until("the timer is overdue", 10, async || if started.elapsed().as_millis() > 1500 { Ok(()) } else { Err("not yet") }).await;
+    until("the timer is overdue", 10, async || if started.elapsed().as_millis() > 1500 { Ok(()) } else { Err("not yet") })
+        .await;
     stack.manager.start().await;
     let over = stack.wait_for_end(id, 5).await;
     assert_eq!(over.status, WorkflowStatus::TimedOut, "{over:#?}");

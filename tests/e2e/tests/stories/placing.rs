@@ -13,8 +13,7 @@ async fn a_task_that_fits_nowhere_says_why_and_begins_when_its_agent_joins() {
     let client = stack.client();
     let waiting = stack.wait_for_task(id, "picky", 10, |task| task.status == TaskStatus::Scheduled).await;
     let explained = until("its waiting is explained", 10, async || {
-        let explained = client.placement(&waiting.task_id.to_string()).await.map_err(|error| error.to_string())?;
-        explained.ok_or_else(|| "no explanation".to_owned())
+        client.placement(&waiting.task_id.to_string()).await.map_err(|error| error.to_string())
     })
     .await;
     let text = explained.to_string();

@@ -6,7 +6,7 @@ use conductor_client::{Client, EventQuery, SseParser, TaskUpdate};
 use conductor_e2e::{AgentSpec, Stack, agent_task, fork, join, step, until, worker_task, workflow};
 use conductor_model::{FeedEntry, TaskStatus, WorkflowId, WorkflowStatus};
 use reqwest::Method;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
 /// A worker as the SDKs have them: it polls, works, reports, and goes on.
 async fn price_worker(client: Client) {
@@ -20,7 +20,8 @@ async fn price_worker(client: Client) {
 }
 
 async fn market() -> Stack {
-    let stack = Stack::options().agent(AgentSpec::new("agent-1").label("role", "web")).agent(AgentSpec::new("agent-2")).start().await;
+    let stack =
+        Stack::options().agent(AgentSpec::new("agent-1").label("role", "web")).agent(AgentSpec::new("agent-2")).start().await;
     let tasks = [
         agent_task("hear", "echo", json!({})),
         agent_task("note", "note", json!({"agent": {"target": "agent-1"}})),
@@ -31,15 +32,19 @@ async fn market() -> Stack {
         "market",
         &[
             step("hear", "hear", json!({"call": "${workflow.input.call}"})),
-            fork("apart", &[
-                vec![step("note", "note", json!({"note": "${workflow.input.call}"}))],
-                vec![step("price", "price", json!({"amount": 21}))],
-            ]),
+            fork(
+                "apart",
+                &[
+                    vec![step("note", "note", json!({"note": "${workflow.input.call}"}))],
+                    vec![step("price", "price", json!({"amount": 21}))],
+                ],
+            ),
             join("together", &["note", "price"]),
             step("sum", "sum", json!({"total": "${price.output.total}"})),
         ],
     );
-    market["outputParameters"] = json!({"total": "${price.output.total}", "heard": "${hear.output.agent}", "tries": "${sum.output.attempt}"});
+    market["outputParameters"] =
+        json!({"total": "${price.output.total}", "heard": "${hear.output.agent}", "tries": "${sum.output.attempt}"});
     stack.define(&tasks, &[market]).await;
     stack
 }
@@ -61,7 +66,8 @@ async fn agents_and_a_polling_worker_serve_the_steps_of_one_workflow() {
     assert_eq!(hear.worker_id.as_deref(), Some(heard_by), "the agent that ran it is the one that is shown");
     let sums: Vec<_> = over.tasks.iter().filter(|task| task.reference_task_name == "sum").collect();
     assert_eq!(sums.iter().map(|task| task.status).collect::<Vec<_>>(), [TaskStatus::Failed, TaskStatus::Completed]);
-    assert_eq!(sums[0].reason_for_incompletion.as_deref(), Some("not the first time"), "the last words are the reason");
+    let reason = sums[0].reason_for_incompletion.clone().unwrap_or_default();
+    assert!(reason.contains("not the first time"), "the last words are in the reason: {reason:?}");
     assert!(sums.iter().all(|task| task.worker_id.as_deref() == Some("agent-1")), "only agent-1 bears role=web");
     stack.effects.assert_nothing_ran_twice(|_| false);
 
@@ -83,7 +89,9 @@ async fn agents_and_a_polling_worker_serve_the_steps_of_one_workflow() {
 
 /// Reads events of a stream until one is of the kind `last` or there are `most`, then hangs up.
 async fn read_events(stack: &Stack, id: WorkflowId, after: Option<u64>, most: usize, last: &str) -> Vec<FeedEntry> {
-    let mut request = stack.raw().request(Method::GET, &format!("/api/v1/events?workflow_id={id}{}", if after.is_none() { "&after=0" } else { "" }));
+    let mut request = stack
+        .raw()
+        .request(Method::GET, &format!("/api/v1/events?workflow_id={id}{}", if after.is_none() { "&after=0" } else { "" }));
     if let Some(after) = after {
         request = request.header("Last-Event-ID", after.to_string());
     }
@@ -123,10 +131,13 @@ async fn a_listener_that_hangs_up_and_comes_back_misses_nothing_and_hears_nothin
     let key = |entry: &FeedEntry| (entry.id, entry.kind.clone(), entry.task_id);
     assert_eq!(heard.iter().map(key).collect::<Vec<_>>(), at_once.iter().map(key).collect::<Vec<_>>());
     assert_eq!(heard.first().map(|entry| entry.kind.as_str()), Some("workflow.started"));
-    assert!(heard.iter().any(|entry| entry.kind == "task.retried") || heard.iter().filter(|entry| entry.kind == "task.scheduled").count() > 4);
+    assert!(
+        heard.iter().any(|entry| entry.kind == "task.retried")
+            || heard.iter().filter(|entry| entry.kind == "task.scheduled").count() > 4
+    );
     let completed: Vec<&FeedEntry> = heard.iter().filter(|entry| entry.kind == "task.completed").collect();
     for reference in ["hear", "note", "price", "sum"] {
-        let of_step = |entry: &&&FeedEntry| entry.data["reference"] == Value::from(reference);
+        let of_step = |entry: &&&FeedEntry| entry.data["reference"] == reference;
         assert_eq!(completed.iter().filter(of_step).count(), 1, "{reference}: {completed:#?}");
     }
 }
