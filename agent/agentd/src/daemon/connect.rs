@@ -15,8 +15,15 @@ use crate::{clock, facts};
 
 /// Longest wait between two attempts at registering or connecting.
 const RETRY_MAX: Duration = Duration::from_secs(10);
+/// An agent that waits tries so often within one lease: when RabbitMQ comes back for all, the manager counts leases at once.
+const RETRIES_IN_LEASE: u64 = 4;
 /// How often the facts are looked at.
 const FACTS_EVERY: Duration = Duration::from_secs(30);
+
+/// The longest wait by which the agent is surely back before its lease ends.
+fn wait_max(welcome: &AgentWelcome) -> Duration {
+    Duration::from_millis(welcome.lease_ms / RETRIES_IN_LEASE)
+}
 
 impl Daemon {
     fn hello(&self) -> AgentHello {
@@ -66,7 +73,7 @@ impl Daemon {
                     backoff.reset();
                 }
             }
-            let wait = backoff.next_wait();
+            let wait = known.as_ref().map_or(RETRY_MAX, wait_max).min(backoff.next_wait());
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 _ = ended.changed() => {}

@@ -183,7 +183,7 @@ async fn end_earlier_life(daemon: &Daemon, recovered: &Recovered) {
     }
     let tasks = orphans.iter().map(|orphan| orphan.key.task_id.to_string()).collect();
     let own = vec![daemon.host.incarnation.clone()];
-    killer::kill_marked(&[(TASK_MARK, tasks), (PERSISTENT_MARK, own)]).await;
+    killer::kill_marked(&daemon.host.agent, &[(TASK_MARK, tasks), (PERSISTENT_MARK, own)]).await;
 }
 
 async fn heed_journal(daemon: Rc<Daemon>, mut events: UnboundedReceiver<JournalEvent>) {

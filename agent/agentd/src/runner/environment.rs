@@ -10,6 +10,8 @@ const PATH_DEFAULT: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 
 /// Marks a process as a part of a task.
 pub const TASK_MARK: &str = "CONDUCTOR_TASK_ID";
+/// Names the agent that a process belongs to.
+pub const AGENT_MARK: &str = "CONDUCTOR_AGENT_ID";
 /// Marks a process as a persistent plugin of one agent.
 pub const PERSISTENT_MARK: &str = "CONDUCTOR_PERSISTENT_OF";
 /// Marks a process as a part of one persistent worker.
@@ -48,7 +50,7 @@ impl BaseEnvironment {
         let fixed = own.iter().filter(|(name, _)| PASSED.contains(&name.as_str())).map(|(_, text)| text.clone());
         let added = [
             variable("PATH", format!("{}:{path}", bin.display()).as_bytes()),
-            variable("CONDUCTOR_AGENT_ID", agent.as_bytes()),
+            variable(AGENT_MARK, agent.as_bytes()),
             variable("CONDUCTOR_STATE_DIR", state.as_os_str().as_bytes()),
             variable("CONDUCTOR_CTX_SOCKET", ctx_socket.as_os_str().as_bytes()),
         ];

@@ -8,6 +8,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
+use super::environment::AGENT_MARK;
 use crate::sys::procfs;
 use crate::sys::reaper::Reaper;
 
@@ -61,13 +62,15 @@ fn sweep_once(reaper: &Reaper, mark: &str, value: &str) -> bool {
     found
 }
 
-/// Kills every process whose environment has one of the marks, wherever it is. For what an earlier life of the agent left.
-pub async fn kill_marked(marks: &[(&str, Vec<String>)]) {
+/// Kills every process of this agent whose environment has one of the marks, wherever it is. For what an earlier life of the
+/// agent left. Another agent on the same host may have been given the same task since: its processes bear the mark too, and
+/// are not ours.
+pub async fn kill_marked(agent: &str, marks: &[(&str, Vec<String>)]) {
     for round in 0..ROUNDS_MAX {
         let mut found = false;
         for pid in procfs::all_pids() {
             let is_zombie = || procfs::stat(pid).is_none_or(|stat| stat.state == 'Z');
-            if pid == procfs::own_pid() || !bears(pid, marks) || is_zombie() {
+            if pid == procfs::own_pid() || !is_of(pid, agent) || !bears(pid, marks) || is_zombie() {
                 continue;
             }
             found = true;
@@ -80,6 +83,10 @@ pub async fn kill_marked(marks: &[(&str, Vec<String>)]) {
         tokio::time::sleep(ROUND * (round + 1).min(10)).await;
     }
     tracing::warn!("processes of an earlier life of the agent could not be killed");
+}
+
+fn is_of(pid: i32, agent: &str) -> bool {
+    procfs::environ_value(pid, AGENT_MARK).is_some_and(|value| value == agent)
 }
 
 fn bears(pid: i32, marks: &[(&str, Vec<String>)]) -> bool {
