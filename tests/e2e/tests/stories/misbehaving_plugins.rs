@@ -126,7 +126,7 @@ async fn a_flood_and_rubbish_cost_no_more_than_their_limits() {
     let over = completed(&stack, rubbish).await;
     assert_eq!(over.tasks[0].output_data["kept"], true, "what was right between the rubbish counts");
     let client = stack.client();
-    let noted = until("the rubbish is in the log", 20, async || {
+    let noted = until("the rubbish is in the log, behind the flood", 90, async || {
         let page = client.task_logs(&over.tasks[0].task_id.to_string(), 0, 100).await.map_err(|error| error.to_string())?;
         if page.lines.iter().any(|line| line.text.contains("this is no JSON")) {
             Ok(page.lines)
