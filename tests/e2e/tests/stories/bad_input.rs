@@ -1,6 +1,7 @@
 //! Bad input over REST: each a 4xx with a code and a message that says what and where, and nothing half-written behind it.
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use conductor_e2e::{Answer, Raw, Stack, agent_task, fork, join, pack_files, step, worker_task, workflow};
 use reqwest::Method;
@@ -257,6 +258,11 @@ fn plugins() -> Vec<Bad> {
     ]
 }
 
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_input_is_refused_with_reasons_and_leaves_nothing_behind() {
     let stack = furnished().await;
@@ -269,15 +275,9 @@ async fn bad_input_is_refused_with_reasons_and_leaves_nothing_behind() {
         assert_eq!(everything(&raw).await, before, "{}: something was left behind", bad.what);
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-    assert!(!std::path::Path::new("/tmp/escaped-from-a-plugin").exists());
-    let left: Vec<_> = std::fs::read_dir(stack.folder().join("manager/plugins"))
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.is_file())
-        .collect();
-    assert_eq!(left.len(), 1, "only the plugin that was taken lies in the store: {left:?}");
+    assert!(!Path::new("/tmp/escaped-from-a-plugin").exists());
+    let kept = files_below(&stack.folder().join("manager/files"));
+    assert_eq!(kept.len(), 1, "only the plugin that was taken lies in the store: {kept:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
