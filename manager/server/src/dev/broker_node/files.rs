@@ -72,6 +72,29 @@ pub(super) fn make_folder(layout: &Layout, account: Option<Account>) -> Result<(
     Ok(())
 }
 
+/// Where nodes live whose own folder the broker's user cannot reach.
+const OPEN_FOLDER: &str = "/tmp";
+const OPEN_PREFIX: &str = "conductor-broker-";
+
+/// Takes a folder under `/tmp` instead and writes its path beside the wanted one, so that a start after a crash finds what
+/// the crash left. Returns where that is written.
+pub(super) fn redirect(layout: &mut Layout) -> Result<PathBuf, BrokerNodeError> {
+    let file = layout.dir.with_added_extension("path");
+    let known = fs::read_to_string(&file).ok().map(PathBuf::from);
+    let known = known.filter(|dir| dir.is_dir() && dir.starts_with(OPEN_FOLDER));
+    let taken = match known {
+        Some(dir) => dir,
+        None => {
+            let dir = Path::new(OPEN_FOLDER).join(format!("{OPEN_PREFIX}{}", random_hex(6)));
+            write(&file, &dir.to_string_lossy(), None)?;
+            dir
+        }
+    };
+    tracing::info!(wanted = %layout.dir.display(), taken = %taken.display(), "the user rabbitmq cannot reach the broker's folder");
+    layout.dir = taken;
+    Ok(file)
+}
+
 /// The identity that the folder has, or a new one.
 pub(super) fn identity(layout: &Layout, account: Option<Account>) -> Result<Identity, BrokerNodeError> {
     let path = layout.path("identity.json");

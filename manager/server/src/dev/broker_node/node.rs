@@ -56,8 +56,8 @@ pub struct BrokerNode {
     server: PathBuf,
     node: Child,
     epmd: Child,
-    /// The folder is ours alone and goes with the node.
-    temporary: bool,
+    /// Where it is written that the folder is a temporary one; both go with the node.
+    redirect: Option<PathBuf>,
 }
 
 impl BrokerNode {
@@ -76,12 +76,10 @@ impl BrokerNode {
         if let Some(parent) = layout.dir.parent() {
             std::fs::create_dir_all(parent).map_err(BrokerNodeError::prepare(parent))?;
         }
-        let temporary = account.is_some_and(|account| !account.can_reach(&layout.dir));
-        if temporary {
-            let dir = PathBuf::from(format!("/tmp/conductor-broker-{}", files::random_hex(6)));
-            tracing::info!(wanted = %layout.dir.display(), taken = %dir.display(), "the user rabbitmq cannot reach the broker's folder");
-            layout = Layout { dir };
-        }
+        let redirect = match account {
+            Some(account) if !account.can_reach(&layout.dir) => Some(files::redirect(&mut layout)?),
+            Some(_) | None => None,
+        };
         files::make_folder(&layout, account)?;
         let identity = files::identity(&layout, account)?;
         for file in [NODE_PID, EPMD_PID] {
@@ -91,7 +89,7 @@ impl BrokerNode {
         files::configure(&layout, account, ports, &identity, &options.vhosts)?;
         let epmd = spawn_epmd(&layout, account, ports)?;
         let node = spawn_node(&server, &layout, account, ports, &identity)?;
-        let mut started = Self { layout, account, ports, identity, server, node, epmd, temporary };
+        let mut started = Self { layout, account, ports, identity, server, node, epmd, redirect };
         started.wait_ready().await?;
         Ok(started)
     }
@@ -162,10 +160,11 @@ impl BrokerNode {
         let _ = self.epmd.kill().await;
         leftovers::forget(&self.layout.path(NODE_PID));
         leftovers::forget(&self.layout.path(EPMD_PID));
-        if self.temporary
-            && let Err(error) = std::fs::remove_dir_all(&self.layout.dir)
-        {
-            tracing::warn!(folder = %self.layout.dir.display(), %error, "the broker's temporary folder was not removed");
+        if let Some(redirect) = &self.redirect {
+            leftovers::forget(redirect);
+            if let Err(error) = std::fs::remove_dir_all(&self.layout.dir) {
+                tracing::warn!(folder = %self.layout.dir.display(), %error, "the broker's temporary folder was not removed");
+            }
         }
     }
 
