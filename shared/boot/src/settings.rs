@@ -168,10 +168,17 @@ fn wrong_values(figment: &Figment, error: figment::Error) -> SettingsError {
         let key = path.join(".");
         let metadata = error.metadata.as_ref().or_else(|| figment.find_metadata(&key));
         let origin = metadata.map_or_else(|| "settings".to_owned(), |metadata| metadata.name.clone().into_owned());
-        SettingsError::WrongValue { origin, key, message: error.kind.to_string() }
+        SettingsError::WrongValue { origin, key, message: message(&error.kind) }
     });
     SettingsError::from_list(errors.collect())
         .unwrap_or_else(|| SettingsError::Defaults { message: "no error was given".to_owned() })
+}
+
+fn message(kind: &Kind) -> String {
+    match kind {
+        Kind::UnknownVariant(found, expected) => format!("found {found:?}, expected one of {}", expected.join(", ")),
+        kind => kind.to_string(),
+    }
 }
 
 fn lines(figment: &Figment) -> Result<Vec<SettingLine>, SettingsError> {

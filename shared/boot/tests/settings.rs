@@ -129,7 +129,7 @@ fn every_wrong_value_names_its_place_and_what_is_expected() {
         assert!(text.contains(part), "{text}");
     }
     let text = error_of(&Loader::new("/nowhere").environment(variables(&[("CONDUCTOR_LEASE__MODE", "lax")])));
-    for part in ["CONDUCTOR_LEASE__MODE", "lease.mode", "lax", "relaxed"] {
+    for part in ["CONDUCTOR_LEASE__MODE", "lease.mode", "lax", "strict, relaxed"] {
         assert!(text.contains(part), "{text}");
     }
 }
