@@ -26,11 +26,14 @@ use crate::rest::{Rest, RestError};
 use crate::runner::environment::{PERSISTENT_MARK, TASK_MARK};
 use crate::runner::{BaseEnvironment, Folders, Host, killer};
 use crate::settings::Settings;
-use crate::sys::procfs;
 use crate::sys::reaper::Reaper;
+use crate::sys::{memory, procfs};
 
 /// How long tasks that were ended because the agent ends may take beyond their grace, and results to be confirmed.
 const LAST_WORDS: Duration = Duration::from_secs(10);
+
+/// After this long without news the agent counts as at rest.
+const AT_REST: Duration = Duration::from_secs(3);
 
 /// Why the agent could not start.
 #[derive(Debug, Error)]
@@ -85,6 +88,7 @@ pub async fn run(settings: Settings) -> Result<(), LifeError> {
     let (end, ended) = watch::channel(false);
     tokio::task::spawn_local(heed_journal(daemon.clone(), journal_events));
     tokio::task::spawn_local(daemon.clone().say_started());
+    tokio::task::spawn_local(tidy(daemon.clone()));
     let connected = tokio::task::spawn_local(daemon.clone().keep_connected(ended));
 
     let asked = either(&mut terminate, &mut interrupt).await;
@@ -92,7 +96,8 @@ pub async fn run(settings: Settings) -> Result<(), LifeError> {
     tokio::select! {
         () = drain(&daemon) => {}
         again = either(&mut terminate, &mut interrupt) => {
-            tracing::warn!(signal = again, "stopping at once");
+            tracing::warn!(signal = again, "stopping at once; tasks that run are killed and count as lost");
+            daemon.host.reaper.watched().into_iter().for_each(killer::kill_tree);
             return Ok(());
         }
     }
@@ -189,6 +194,15 @@ async fn end_earlier_life(daemon: &Daemon, recovered: &Recovered) {
 async fn heed_journal(daemon: Rc<Daemon>, mut events: UnboundedReceiver<JournalEvent>) {
     while let Some(event) = events.recv().await {
         daemon.journal_said(event);
+    }
+}
+
+/// Gives memory back whenever the agent has come to rest.
+async fn tidy(daemon: Rc<Daemon>) {
+    loop {
+        daemon.moved.notified().await;
+        while tokio::time::timeout(AT_REST, daemon.moved.notified()).await.is_ok() {}
+        memory::give_back();
     }
 }
 

@@ -13,6 +13,8 @@ use super::message::{Fill, json};
 
 /// Most bytes of log lines that wait to be sent; a task that writes faster is held back.
 const LOG_BYTES_MAX: usize = 512 * 1024;
+/// Most bytes of log lines that are kept at all. Between the two limits goes what tasks had written when they were held back.
+const LOG_BYTES_HARD_MAX: usize = 4 * LOG_BYTES_MAX;
 
 /// What becomes of a message that was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +113,7 @@ impl Outbox {
 
     /// Says a log line; `false` when there is no room for it.
     pub fn line(&self, tenant: &TenantName, line: &LogLine) -> bool {
-        if !self.has_room() {
+        if self.line_bytes.get() >= LOG_BYTES_HARD_MAX {
             return false;
         }
         let json = json(line);

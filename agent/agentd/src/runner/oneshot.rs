@@ -193,8 +193,9 @@ impl Running<'_> {
         let exit = loop {
             match self.next().await {
                 Happened::Exited(exit) => break exit,
-                Happened::Stdout => self.read_stdout(),
-                Happened::Stderr => self.read_stderr(),
+                // Without room it came to this only because there has been none for too long.
+                Happened::Stdout => self.read_stdout(!self.job.voice.outlet.has_room()),
+                Happened::Stderr => self.read_stderr(!self.job.voice.outlet.has_room()),
                 Happened::Events => self.read_events(),
                 Happened::StopAsked => {
                     let stop = self.job.stop.borrow().clone();
@@ -270,14 +271,17 @@ impl Running<'_> {
         killer::terminate(self.pid);
     }
 
-    fn read_stdout(&mut self) {
+    /// Reads output as long as there is room for it; `anyway` where there has been none for too long.
+    fn read_stdout(&mut self, anyway: bool) {
         let voice = &self.job.voice;
-        self.stdout.read(&self.host.scratch, |line| voice.output_line(LogStream::Stdout, &line));
+        let goes_on = || anyway || voice.outlet.has_room();
+        self.stdout.read_while(&self.host.scratch, goes_on, |line| voice.output_line(LogStream::Stdout, &line));
     }
 
-    fn read_stderr(&mut self) {
+    fn read_stderr(&mut self, anyway: bool) {
         let voice = &self.job.voice;
-        self.stderr.read(&self.host.scratch, |line| voice.output_line(LogStream::Stderr, &line));
+        let goes_on = || anyway || voice.outlet.has_room();
+        self.stderr.read_while(&self.host.scratch, goes_on, |line| voice.output_line(LogStream::Stderr, &line));
     }
 
     fn read_events(&mut self) {
@@ -288,24 +292,31 @@ impl Running<'_> {
         });
     }
 
-    /// Reads what is left in the pipes. Whoever still holds them open gets a moment, not more.
+    /// Reads what is left in the pipes. Whoever still holds them open gets a moment, not more; a log without room a little
+    /// longer.
     async fn drain(&mut self) {
-        let end = Instant::now() + DRAIN;
+        let mut end = Instant::now() + DRAIN;
+        let stall_end = Instant::now() + STALL_MAX;
         loop {
+            let outlet = &self.job.voice.outlet;
+            let (has_room, now) = (outlet.has_room(), Instant::now());
+            let anyway = now >= stall_end;
             self.read_events();
-            self.read_stdout();
-            self.read_stderr();
+            self.read_stdout(anyway);
+            self.read_stderr(anyway);
             if !(self.events.is_open() || self.stdout.is_open() || self.stderr.is_open()) {
                 return;
             }
-            tokio::select! {
-                () = sleep_until(end) => break,
-                () = self.events.readable() => {}
-                () = self.stdout.readable() => {}
-                () = self.stderr.readable() => {}
-            }
-            if Instant::now() >= end {
+            let reads = has_room || anyway;
+            if reads && now >= end {
                 break;
+            }
+            tokio::select! {
+                () = sleep_until(if reads { end } else { stall_end }) => {}
+                () = self.events.readable() => {}
+                () = self.stdout.readable(), if reads => {}
+                () = self.stderr.readable(), if reads => {}
+                () = outlet.room(), if !reads => end = Instant::now() + DRAIN,
             }
         }
         let voice = &self.job.voice;

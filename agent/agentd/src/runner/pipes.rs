@@ -11,10 +11,11 @@ use tokio::net::unix::pipe::{Receiver, Sender};
 
 use super::lines::{Line, Lines};
 
-/// Bytes read at once.
-const CHUNK_BYTES: usize = 64 * 1024;
+/// Bytes read at once. Of the shortest lines there are, a chunk is some thousand: as many as the log may hold beyond its
+/// limit before reading stops.
+const CHUNK_BYTES: usize = 8 * 1024;
 /// Most reads from one pipe before others get their turn.
-const READS_IN_A_ROW: usize = 4;
+const READS_IN_A_ROW: usize = 16;
 
 /// One buffer that all pipes are read through.
 #[derive(Debug)]
@@ -62,9 +63,17 @@ impl LinePipe {
     }
 
     /// Reads what is there without waiting, and gives each line.
-    pub fn read(&mut self, scratch: &Scratch, mut each: impl FnMut(Line<'_>)) {
+    pub fn read(&mut self, scratch: &Scratch, each: impl FnMut(Line<'_>)) {
+        self.read_while(scratch, || true, each);
+    }
+
+    /// Reads what is there without waiting, as long as `goes_on` says so, and gives each line.
+    pub fn read_while(&mut self, scratch: &Scratch, goes_on: impl Fn() -> bool, mut each: impl FnMut(Line<'_>)) {
         let mut buffer = scratch.0.borrow_mut();
         for _ in 0..READS_IN_A_ROW {
+            if !goes_on() {
+                return;
+            }
             let Some(pipe) = &self.pipe else { return };
             match pipe.try_read(&mut buffer) {
                 Ok(0) => {

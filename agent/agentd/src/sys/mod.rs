@@ -1,6 +1,7 @@
 //! What the agent asks of the kernel: starting processes, waiting for them, looking at them.
 
 pub mod descriptors;
+pub mod memory;
 pub mod procfs;
 pub mod reaper;
 pub mod spawn;

@@ -69,6 +69,12 @@ impl Reaper {
         self.watched.borrow().contains_key(&pid)
     }
 
+    /// The processes that are watched.
+    #[must_use]
+    pub fn watched(&self) -> Vec<Pid> {
+        self.watched.borrow().keys().map(|pid| Pid::from_raw(*pid)).collect()
+    }
+
     /// From now on nothing of the group may stay.
     pub fn kill_group_too(&self, pid: Pid) {
         if let Some(watched) = self.watched.borrow_mut().get_mut(&pid.as_raw()) {
