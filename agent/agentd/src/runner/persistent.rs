@@ -24,6 +24,7 @@ use super::ending::{Ending, Stop, judge_done, stopped};
 use super::environment::{PERSISTENT_MARK, WORKER_MARK};
 use super::job::{Host, Job, Plugin, new_token};
 use super::killer;
+use super::lines::Line;
 use super::oneshot::{EVENT_LINE_BYTES_MAX, c_string};
 use super::pipes::LinePipe;
 use crate::sys::procfs;
@@ -224,9 +225,7 @@ impl Worker {
         };
         self.inbox.close();
         killer::sweep(&host.reaper, WORKER_MARK, &self.id).await;
-        self.read_events(&host);
-        self.read_output(&host, LogStream::Stdout);
-        self.read_output(&host, LogStream::Stderr);
+        self.read_rest(&host);
         if let Some(current) = self.current.take() {
             let (outcome, reason) = match &current.stop {
                 Some(stop) => stopped(stop),
@@ -305,15 +304,16 @@ impl Worker {
 
     fn read_output(&mut self, host: &Host, stream: LogStream) {
         let pipe = if stream == LogStream::Stdout { &mut self.stdout } else { &mut self.stderr };
-        let current = &self.current;
-        let plugin = &self.plugin.manifest.name;
-        pipe.read(&host.scratch, |line| match current {
-            Some(current) => current.job.voice.output_line(stream, &line),
-            None => {
-                let text = String::from_utf8_lossy(line.bytes);
-                tracing::debug!(%plugin, text = %text, "a persistent plugin spoke without having a task");
-            }
-        });
+        let (current, plugin) = (&self.current, &self.plugin);
+        pipe.read(&host.scratch, |line| output_line(current.as_ref(), plugin, stream, &line));
+    }
+
+    /// Reads the output that it has written up to now.
+    fn read_rest(&mut self, host: &Host) {
+        let (current, plugin) = (&self.current, &self.plugin);
+        for (stream, pipe) in [(LogStream::Stdout, &mut self.stdout), (LogStream::Stderr, &mut self.stderr)] {
+            pipe.read_rest(&host.scratch, |line| output_line(current.as_ref(), plugin, stream, &line));
+        }
     }
 
     fn read_events(&mut self, host: &Rc<Host>) {
@@ -331,8 +331,7 @@ impl Worker {
         });
         let Some(success) = outcome else { return };
         // What it wrote before it said so belongs to the task.
-        self.read_output(host, LogStream::Stdout);
-        self.read_output(host, LogStream::Stderr);
+        self.read_rest(host);
         let Some(current) = self.current.take() else { return };
         if current.stop.is_some() {
             // It is being ended; that is what counts.
@@ -393,6 +392,16 @@ impl Worker {
         self.idle_since = Instant::now();
         self.stdin = None;
         self.unwritten.clear();
+    }
+}
+
+fn output_line(current: Option<&Current>, plugin: &Plugin, stream: LogStream, line: &Line<'_>) {
+    match current {
+        Some(current) => current.job.voice.output_line(stream, line),
+        None => {
+            let text = String::from_utf8_lossy(line.bytes);
+            tracing::debug!(plugin = %plugin.manifest.name, text = %text, "a persistent plugin spoke without having a task");
+        }
     }
 }
 

@@ -67,6 +67,21 @@ impl LinePipe {
         self.read_while(scratch, || true, each);
     }
 
+    /// Reads what is there at this moment, also if the event queue has not told of it yet: for the time after the other end
+    /// has said that it wrote all.
+    pub fn read_rest(&mut self, scratch: &Scratch, mut each: impl FnMut(Line<'_>)) {
+        let mut buffer = scratch.0.borrow_mut();
+        for _ in 0..READS_IN_A_ROW {
+            let Some(pipe) = &self.pipe else { return };
+            match nix::unistd::read(pipe, &mut buffer) {
+                Ok(0) => return self.close(each),
+                Ok(count) => self.lines.feed(&buffer[..count], &mut each),
+                Err(nix::errno::Errno::EINTR) => {}
+                Err(_) => return,
+            }
+        }
+    }
+
     /// Reads what is there without waiting, as long as `goes_on` says so, and gives each line.
     pub fn read_while(&mut self, scratch: &Scratch, goes_on: impl Fn() -> bool, mut each: impl FnMut(Line<'_>)) {
         let mut buffer = scratch.0.borrow_mut();
