@@ -179,7 +179,7 @@ fn host(folders: &Folders) -> std::io::Result<Host> {
     Ok(Host {
         agent: agent.to_owned(),
         incarnation,
-        reaper: Reaper::start()?,
+        reaper: Reaper::start(true)?,
         environment: BaseEnvironment::of_process(agent, &folders.bin(), &folders.state(), &socket),
         folders: folders.clone(),
         scratch: Default::default(),

@@ -142,7 +142,7 @@ fn set_up(settings: Settings) -> Result<SetUp, LifeError> {
     let host = Host {
         agent: agent.as_str().to_owned(),
         incarnation: opened.incarnation.clone(),
-        reaper: Reaper::start().map_err(LifeError::Signals)?,
+        reaper: Reaper::start(true).map_err(LifeError::Signals)?,
         environment: BaseEnvironment::of_process(agent.as_str(), &folders.bin(), &folders.state(), &socket),
         folders: folders.clone(),
         scratch: Default::default(),

@@ -35,15 +35,19 @@ struct Watched {
 pub struct Reaper {
     watched: Rc<RefCell<HashMap<i32, Watched>>>,
     adopted: Rc<RefCell<Vec<i32>>>,
+    /// Whether every child of this process is ours to wait for.
+    alone: bool,
 }
 
 impl Reaper {
-    /// Begins to listen for ended children. Must run inside a `LocalSet`.
+    /// Begins to listen for ended children. Must run inside a `LocalSet`. `alone` says that nobody else in this process waits
+    /// for children: then strangers that were orphaned to it are collected as well. A service that a task left behind would
+    /// otherwise stay as a zombie when it is stopped, and whoever looks for its number would find it alive.
     ///
     /// # Errors
     /// When the signal cannot be listened for.
-    pub fn start() -> io::Result<Self> {
-        let reaper = Self::default();
+    pub fn start(alone: bool) -> io::Result<Self> {
+        let reaper = Self { alone, ..Self::default() };
         let mut ended = signal(SignalKind::child())?;
         let listening = reaper.clone();
         tokio::task::spawn_local(async move {
@@ -92,6 +96,29 @@ impl Reaper {
 
     /// Collects every process that has ended.
     pub fn reap(&self) {
+        self.reap_watched();
+        self.adopted.borrow_mut().retain(|pid| {
+            matches!(waitpid(Pid::from_raw(*pid), Some(WaitPidFlag::WNOHANG)), Ok(WaitStatus::StillAlive) | Err(Errno::EINTR))
+        });
+        if self.alone {
+            self.reap_strangers();
+        }
+    }
+
+    fn reap_strangers(&self) {
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        while let Ok(status) = waitid(Id::All, flags) {
+            let Some(pid) = status.pid() else { return };
+            if self.is_watched(pid.as_raw()) {
+                // It has ended since it was looked at.
+                self.reap_watched();
+            } else {
+                let _ = waitpid(pid, Some(WaitPidFlag::WNOHANG));
+            }
+        }
+    }
+
+    fn reap_watched(&self) {
         let mut ended = Vec::new();
         for (pid, watched) in self.watched.borrow().iter() {
             // Looked at first and collected afterwards: in between the number, and with it the group's, is still taken.
@@ -114,9 +141,6 @@ impl Reaper {
                 let _ = watched.told.send(exit);
             }
         }
-        self.adopted.borrow_mut().retain(|pid| {
-            matches!(waitpid(Pid::from_raw(*pid), Some(WaitPidFlag::WNOHANG)), Ok(WaitStatus::StillAlive) | Err(Errno::EINTR))
-        });
     }
 }
 

@@ -136,7 +136,7 @@ impl Rig {
         let host = Rc::new(Host {
             agent: "agent-1".into(),
             incarnation,
-            reaper: Reaper::start().unwrap(),
+            reaper: Reaper::start(false).unwrap(),
             environment: BaseEnvironment::of_process("agent-1", &folders.bin(), &folders.state(), &socket),
             folders,
             scratch: Default::default(),
