@@ -123,7 +123,10 @@ pub async fn serve<A: Agent + 'static>(
     let lease_every = Duration::from_millis(welcome.lease_interval_ms.max(100));
     let served = tokio::select! {
         served = session.run(events, lease_every) => served,
-        () = ended => Ok(()),
+        () = ended => {
+            drop(timeout(CLOSE_TIMEOUT, session.say_farewell()).await);
+            Ok(())
+        }
     };
     session.abandon();
     outbox.disconnect();
@@ -225,6 +228,17 @@ impl<A: Agent + 'static> Session<A> {
             self.settle().await?;
             self.publish().await?;
         }
+    }
+
+    /// Says a last lease, so that the manager hears of the end before it counts on this agent again, and waits until the broker
+    /// has everything that is on its way.
+    async fn say_farewell(&mut self) -> Result<(), SessionError> {
+        self.outbox.renew_lease();
+        self.publish().await?;
+        while let Some((number, confirmation)) = self.on_the_way.next().await {
+            self.confirmed(number, confirmation)?;
+        }
+        Ok(())
     }
 
     fn confirmed(&mut self, number: u64, confirmation: lapin::Result<Confirmation>) -> Result<(), SessionError> {
