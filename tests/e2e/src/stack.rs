@@ -2,6 +2,7 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use conductor_client::{Client, StartRequest, WorkflowView};
 use conductor_model::WorkflowId;
@@ -15,12 +16,14 @@ use crate::broker::{Node, VirtualHost};
 use crate::effects::Effects;
 use crate::manager::Manager;
 use crate::raw::Raw;
-use crate::sweep::processes_of;
-use crate::wait::until;
+use crate::sweep::{Found, processes_of};
+use crate::wait::{Deadline, until};
 
 /// Longest wait in seconds for an agent to be seen by the manager.
 const AGENT_SECONDS: u64 = 60;
 
+/// Longest time in seconds that a killed process may take to die.
+const DYING_SECONDS: u64 = 5;
 /// While this variable is set, logs are kept of stories that go well, too.
 const KEEP: &str = "E2E_KEEP";
 
@@ -274,6 +277,20 @@ fn summary(view: &WorkflowView) -> String {
     text
 }
 
+/// What still runs of a stack that was taken down, and goes on doing so.
+fn left_behind(folder: &Path) -> Vec<Found> {
+    let deadline = Deadline::in_seconds(DYING_SECONDS);
+    loop {
+        let mut left = processes_of(folder);
+        // The node's port mapper and its helpers go with the node, after this.
+        left.retain(|found| !found.command.contains("epmd") && !found.command.contains("erl_child_setup"));
+        if left.is_empty() || deadline.is_over() {
+            return left;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 impl Drop for Stack {
     fn drop(&mut self) {
         let failed = std::thread::panicking();
@@ -285,9 +302,7 @@ impl Drop for Stack {
             node.kill9();
         }
         let Some(folder) = self.folder.take() else { return };
-        let mut left = processes_of(folder.path());
-        // The node's port mapper goes with the node, after this.
-        left.retain(|found| !found.command.contains("epmd") && !found.command.contains("erl_child_setup"));
+        let left = left_behind(folder.path());
         for found in &left {
             let _ = kill(Pid::from_raw(found.pid), Signal::SIGKILL);
         }

@@ -10,6 +10,7 @@ mod brokers;
 mod cancel;
 mod dev_stack;
 mod everything_killed;
+mod fixtures;
 mod manager_killed;
 mod misbehaving_plugins;
 mod placing;
