@@ -4,6 +4,12 @@
 //! stories of one run share, or a node of its own where the story kills it. Everything that a story started ends with it, and
 //! a process that is left behind fails the story. Logs are kept when a story fails, and it says where.
 //!
+//! | variable | meaning |
+//! |---|---|
+//! | `E2E_BIN_DIR` | test the programs in this folder, not those that cargo built |
+//! | `E2E_KEEP` | keep the logs of stories that go well, too |
+//! | `E2E_LOG` | level of the programs' logs, as in `debug` |
+//!
 //! The harness panics when something does not work: a stack that does not come up is a failed story.
 
 mod agent;
