@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::BenchError;
+use crate::stack::SLOTS;
 
 /// Which programs are measured, and where things are put.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub struct Args {
     pub noop: PathBuf,
     /// Where the figures are written as JSON.
     pub out: PathBuf,
+    /// How many tasks each agent runs at once.
+    pub slots: u32,
     /// Below which folder the stack and databases lie while this runs. On the disk that is measured.
     pub work_dir: PathBuf,
 }
@@ -28,6 +31,7 @@ impl Args {
         let exe = std::env::current_exe().map_err(BenchError::io("find this program's own path"))?;
         let beside = exe.parent().unwrap_or_else(|| Path::new(".")).to_owned();
         let (mut bin_dir, mut agent, mut out, mut work_dir) = (beside.clone(), None, None, None);
+        let mut slots = SLOTS;
         let mut words = std::env::args_os().skip(1);
         while let Some(word) = words.next() {
             let mut value = || {
@@ -38,6 +42,7 @@ impl Args {
                 Some("--bin-dir") => bin_dir = value()?,
                 Some("--agent-binary") => agent = Some(value()?),
                 Some("--out") => out = Some(value()?),
+                Some("--slots") => slots = number(&value()?)?,
                 Some("--work-dir") => work_dir = Some(value()?),
                 _ => return Err(BenchError::Usage { reason: format!("{} is not understood", word.display()) }),
             }
@@ -48,6 +53,7 @@ impl Args {
             agent: absolute(&agent.unwrap_or_else(|| shipped_agent(&bin_dir)))?,
             noop: absolute(&beside.join("conductor-noop"))?,
             out: out.unwrap_or_else(|| target.join("bench.json")),
+            slots,
             work_dir: absolute(&work_dir.unwrap_or_else(|| target.to_owned()))?,
         };
         for path in [&args.manager, &args.agent, &args.noop] {
@@ -57,6 +63,11 @@ impl Args {
         }
         Ok(args)
     }
+}
+
+fn number(word: &Path) -> Result<u32, BenchError> {
+    let number = word.to_str().and_then(|word| word.parse().ok()).filter(|number| *number > 0);
+    number.ok_or_else(|| BenchError::Usage { reason: format!("{} is no number above 0", word.display()) })
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, BenchError> {

@@ -9,7 +9,7 @@ use crate::error::BenchError;
 use crate::measure::{self, Latency, Shape, Throughput};
 use crate::report::Report;
 use crate::report::Target::{AtLeast, AtMost, None as Shown};
-use crate::stack::{AGENTS, Part, SLOTS, Stack};
+use crate::stack::{AGENTS, Part, Stack};
 use crate::stats::percentile;
 use crate::{limits, plugin};
 
@@ -36,7 +36,7 @@ pub async fn measure(args: &Args, dir: &Path, report: &mut Report) -> Result<(),
     eprintln!("limits of this machine");
     report.add("limit_spawn_per_s", "limit: processes", "1/s", limits::spawns_per_s(&args.noop)?, Shown);
     report.add("limit_store_decisions_per_s", "limit: SQLite decisions", "1/s", limits::decisions_per_s(dir)?, Shown);
-    eprintln!("a stack with {AGENTS} agents of {SLOTS} slots");
+    eprintln!("a stack with {AGENTS} agents of {} slots", args.slots);
     let mut stack = Stack::start(args, dir).await?;
     let result = on_stack(args, dir, &mut stack, report).await;
     // A stack that ended explains more than a request that failed.

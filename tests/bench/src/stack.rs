@@ -13,8 +13,8 @@ use crate::process::{Program, Seen, tree};
 
 /// How many agents there are.
 pub const AGENTS: u32 = 2;
-/// How many tasks each runs at once.
-pub const SLOTS: u32 = 32;
+/// How many tasks each runs at once unless the command line says otherwise.
+pub const SLOTS: u32 = 64;
 
 /// Longest start: RabbitMQ takes some seconds, more on a machine with other work.
 const START_MAX: Duration = Duration::from_secs(90);
@@ -63,7 +63,7 @@ impl Stack {
         let ready_file = dir.join("ready.json");
         let mut command = Command::new(&args.manager);
         command.arg("dev").arg("--data-dir").arg(dir.join("dev")).args(["--listen", "127.0.0.1:0"]);
-        command.arg("--agents").arg(AGENTS.to_string()).arg("--slots").arg(SLOTS.to_string());
+        command.arg("--agents").arg(AGENTS.to_string()).arg("--slots").arg(args.slots.to_string());
         command.arg("--ready-file").arg(&ready_file).arg("--agent-binary").arg(&args.agent);
         let mut program = Program::start("the development stack", &mut command, &dir.join("dev.log"))?;
         let ready = wait_ready(&mut program, &ready_file).await?;

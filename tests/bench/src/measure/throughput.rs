@@ -12,7 +12,7 @@ use crate::stack::{Part, Stack};
 use crate::stats::median;
 
 /// Requests on their way at once.
-const POSTS_AT_ONCE: usize = 8;
+const POSTS_AT_ONCE: usize = 32;
 /// Questions on their way at once when the records are read afterwards.
 const READS_AT_ONCE: usize = 8;
 /// How often the workflow that is waited for is looked at: rarely, since its record tells when it ended.
