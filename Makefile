@@ -29,8 +29,9 @@ lint: ## Formatting, clippy without warnings, and the crates that must stay pure
 	cargo run --quiet --locked -p xtask -- purity
 
 bench: install-missing ## Measure speed and size; prints a table and writes target/bench.json
-	cargo build --release --locked $(BINS)
-	cargo run --release --locked -p conductor-bench
+	cargo build --release --locked $(BINS) --bin conductor-bench --bin conductor-noop
+	cargo run --quiet --locked -p xtask -- dist --agent-only
+	@$(TARGET)/release/conductor-bench
 
 dist: ## Build the agent as one static file, and the other programs for release
 	cargo run --quiet --locked -p xtask -- dist
