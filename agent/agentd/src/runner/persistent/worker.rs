@@ -1,10 +1,6 @@
-//! One process for many tasks: for operations that are too small to pay for a process each.
-//!
-//! A worker is a process and the local task that attends it. It has one job at a time; idle workers of a plugin wait in its
-//! pool, the one used last is used first, and one that nobody needs for a while is ended.
+//! One process of a persistent plugin, and the local task that attends it.
 
-use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::ffi::CString;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
@@ -19,87 +15,24 @@ use tokio::net::unix::pipe;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
-use super::collector::Heard;
-use super::ending::{Ending, Stop, judge_done, stopped};
-use super::environment::{PERSISTENT_MARK, WORKER_MARK};
-use super::job::{Host, Job, Plugin, new_token};
-use super::killer;
-use super::lines::Line;
-use super::oneshot::{EVENT_LINE_BYTES_MAX, c_string};
-use super::pipes::LinePipe;
+use crate::runner::collector::Heard;
+use crate::runner::ending::{Ending, Stop, judge_done, stopped};
+use crate::runner::environment::{PERSISTENT_MARK, WORKER_MARK};
+use crate::runner::job::{Host, Job, Plugin, new_token};
+use crate::runner::killer;
+use crate::runner::lines::Line;
+use crate::runner::oneshot::{EVENT_LINE_BYTES_MAX, c_string};
+use crate::runner::pipes::LinePipe;
 use crate::sys::procfs;
 use crate::sys::reaper::Exit;
 use crate::sys::spawn::{Spawn, spawn};
+
+use super::Assignment;
 
 /// How long a worker without work is kept.
 const IDLE_MAX: Duration = Duration::from_secs(60);
 /// How long an idle worker may take to end after its standard input was closed.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// How often a task is given to another worker because the first had just ended.
-const HANDOVERS_MAX: u32 = 8;
-
-struct Assignment {
-    job: Rc<Job>,
-    done: oneshot::Sender<Ending>,
-}
-
-#[derive(Debug, Default)]
-struct Pool {
-    idle: Vec<mpsc::Sender<Assignment>>,
-}
-
-/// The workers of all plugins.
-#[derive(Debug, Default)]
-pub struct Pools {
-    pools: RefCell<HashMap<String, Pool>>,
-}
-
-impl Pools {
-    fn take_idle(&self, digest: &str) -> Option<mpsc::Sender<Assignment>> {
-        self.pools.borrow_mut().get_mut(digest)?.idle.pop()
-    }
-
-    fn put_idle(&self, digest: &str, worker: mpsc::Sender<Assignment>) {
-        let mut pools = self.pools.borrow_mut();
-        match pools.get_mut(digest) {
-            Some(pool) => pool.idle.push(worker),
-            None => drop(pools.insert(digest.to_owned(), Pool { idle: vec![worker] })),
-        }
-    }
-
-    /// Lets go of all idle workers: they end.
-    pub fn close(&self) {
-        self.pools.borrow_mut().clear();
-    }
-}
-
-/// Runs a task of a persistent plugin to its end.
-pub async fn run(host: &Rc<Host>, job: &Rc<Job>) -> Ending {
-    let digest = &job.plugin.digest;
-    for _ in 0..HANDOVERS_MAX {
-        let worker = match host.pools.take_idle(digest) {
-            Some(worker) => worker,
-            None => match Worker::start(host, &job.plugin) {
-                Ok(worker) => worker,
-                Err(ending) => return ending,
-            },
-        };
-        let (done, ended) = oneshot::channel();
-        if worker.send(Assignment { job: job.clone(), done }).await.is_err() {
-            continue;
-        }
-        if let Ok(ending) = ended.await {
-            return ending;
-        }
-        // The worker ended before it looked at the task.
-    }
-    Ending {
-        outcome: Outcome::Failed,
-        reason: Some("the plugin's process ends as soon as it is started".to_owned()),
-        exit_code: None,
-    }
-}
-
 /// A job in a worker's hands.
 struct Current {
     job: Rc<Job>,
@@ -109,7 +42,7 @@ struct Current {
     kill_at: Option<Instant>,
 }
 
-struct Worker {
+pub(super) struct Worker {
     host: Weak<Host>,
     plugin: Rc<Plugin>,
     pid: Pid,
@@ -144,7 +77,7 @@ enum Happened {
 }
 
 impl Worker {
-    fn start(host: &Rc<Host>, plugin: &Rc<Plugin>) -> Result<mpsc::Sender<Assignment>, Ending> {
+    pub(super) fn start(host: &Rc<Host>, plugin: &Rc<Plugin>) -> Result<mpsc::Sender<Assignment>, Ending> {
         let refused = |what: &str, error: std::io::Error| Ending {
             outcome: Outcome::Refused,
             reason: Some(format!("cannot {what}: {error}")),
@@ -154,7 +87,7 @@ impl Worker {
         let (stdout, stdout_end) = pipe(LOG_LINE_BYTES_MAX)?;
         let (stderr, stderr_end) = pipe(LOG_LINE_BYTES_MAX)?;
         let (events, events_end) = pipe(EVENT_LINE_BYTES_MAX)?;
-        let (stdin_end, stdin) = super::pipes::writing_pipe().map_err(|error| refused("make a pipe", error))?;
+        let (stdin_end, stdin) = crate::runner::pipes::writing_pipe().map_err(|error| refused("make a pipe", error))?;
         let (id, token) = (new_token(), new_token());
         let command = command(host, plugin, &id, &token).map_err(|reason| Ending {
             outcome: Outcome::FailedTerminally,
