@@ -91,6 +91,7 @@ impl Ledger {
             Input::Cancel(order) => self.cancel(order, now, &mut step),
             Input::Started { key, process } => self.started(key, process, &mut step),
             Input::Exited { key, result } => self.exited(key, *result, &mut step),
+            Input::Stored { key, result } => self.stored(key, *result, &mut step),
             Input::Confirmed(keys) => self.confirmed(keys, &mut step),
             Input::Drain => self.draining = true,
             Input::JournalFailed(reason) => self.journal_failure = Some(reason),
@@ -286,6 +287,15 @@ impl Ledger {
             *held = Held::new(successor, State::Received);
         } else {
             finish(held, Arc::new(result), step);
+        }
+    }
+
+    fn stored(&mut self, key: TaskKey, result: TaskResult, step: &mut Step) {
+        let Some(held) = self.tasks.get_mut(&key.task_id) else { return };
+        match held.state {
+            State::Done(_) if TaskKey::of(&held.envelope) == key => finish(held, Arc::new(result), step),
+            // A later dispatch has taken its place.
+            State::Received | State::Starting | State::Running(_) | State::Done(_) => {}
         }
     }
 

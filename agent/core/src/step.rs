@@ -37,6 +37,14 @@ pub enum Input {
         /// How.
         result: Box<TaskResult>,
     },
+    /// What a result had to have stored first is stored: this is what is left to be told. Never stored again from here on,
+    /// as somebody else may change it once the result is known.
+    Stored {
+        /// Whose.
+        key: TaskKey,
+        /// The result without properties, and without an output that is too large for a message.
+        result: Box<TaskResult>,
+    },
     /// The broker confirmed the results of these tasks.
     Confirmed(Vec<TaskKey>),
     /// No new work from here on; what runs may end.

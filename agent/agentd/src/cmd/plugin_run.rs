@@ -65,7 +65,7 @@ impl Outlet for Terminal {
         let _ = writeln!(std::io::stderr().lock(), "... | {percent} {}", message.unwrap_or_default());
     }
 
-    fn started(&self, _: ProcessMark) {}
+    fn started(&self, _: Option<ProcessMark>) {}
 
     fn has_room(&self) -> bool {
         true
@@ -182,6 +182,7 @@ fn host(folders: &Folders) -> std::io::Result<Host> {
         reaper: Reaper::start(true)?,
         environment: BaseEnvironment::of_process(agent, &folders.bin(), &folders.state(), &socket),
         folders: folders.clone(),
+        work_dirs: Default::default(),
         scratch: Default::default(),
         pools: Default::default(),
         speakers: Default::default(),

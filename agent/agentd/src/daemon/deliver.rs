@@ -4,10 +4,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use conductor_agent_core::{TaskKey, TaskResult};
+use conductor_agent_core::{Input, TaskKey, TaskResult};
 use conductor_boot::report;
 use conductor_model::Outcome;
 use conductor_wire::amqp::{TaskEnvelope, TaskEvent, TaskEventKind, TaskFinished};
+use serde_json::Map;
 
 use super::Daemon;
 use crate::link::message::json;
@@ -18,13 +19,10 @@ const OUTPUT_INLINE_MAX: usize = 64 * 1024;
 /// Longest wait between two attempts.
 const RETRY_MAX: Duration = Duration::from_secs(5);
 
-/// Brings a result home, as often as it takes until the broker has confirmed it.
+/// Brings a result home, as often as it takes until the broker has confirmed it. What must be stored first is stored, which
+/// the journal then knows.
 pub(super) fn deliver(daemon: &Rc<Daemon>, envelope: Arc<TaskEnvelope>, result: Arc<TaskResult>) {
     let key = TaskKey::of(&envelope);
-    let ready = daemon.delivered.borrow().get(&key).cloned();
-    if let Some(finished) = ready {
-        return say(daemon, &envelope, &finished);
-    }
     let is_small = || result.finished.output.is_empty() || json(&result.finished.output).len() <= OUTPUT_INLINE_MAX;
     if result.properties.is_empty() && is_small() {
         return say(daemon, &envelope, &result.finished);
@@ -34,10 +32,10 @@ pub(super) fn deliver(daemon: &Rc<Daemon>, envelope: Arc<TaskEnvelope>, result: 
     }
     let daemon = daemon.clone();
     tokio::task::spawn_local(async move {
-        let finished = Arc::new(store(&daemon, &envelope, &result).await);
+        let finished = store(&daemon, &envelope, &result).await;
         daemon.delivering.borrow_mut().remove(&key);
-        daemon.delivered.borrow_mut().insert(key, finished.clone());
-        say(&daemon, &envelope, &finished);
+        let result = Box::new(TaskResult { finished, properties: Map::new() });
+        daemon.input(Input::Stored { key, result });
     });
 }
 

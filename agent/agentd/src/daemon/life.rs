@@ -145,6 +145,7 @@ fn set_up(settings: Settings) -> Result<SetUp, LifeError> {
         reaper: Reaper::start(true).map_err(LifeError::Signals)?,
         environment: BaseEnvironment::of_process(agent.as_str(), &folders.bin(), &folders.state(), &socket),
         folders: folders.clone(),
+        work_dirs: Default::default(),
         scratch: Default::default(),
         pools: Default::default(),
         speakers: Default::default(),
@@ -166,7 +167,6 @@ fn set_up(settings: Settings) -> Result<SetUp, LifeError> {
         durable: Cell::new(0),
         running: RefCell::default(),
         delivering: RefCell::default(),
-        delivered: RefCell::default(),
         manager_offset_ms: Cell::new(0),
         connected_once: Cell::new(false),
         moved: Notify::new(),
@@ -197,11 +197,12 @@ async fn heed_journal(daemon: Rc<Daemon>, mut events: UnboundedReceiver<JournalE
     }
 }
 
-/// Gives memory back whenever the agent has come to rest.
+/// Writes what waits and gives memory back whenever the agent has come to rest.
 async fn tidy(daemon: Rc<Daemon>) {
     loop {
         daemon.moved.notified().await;
         while tokio::time::timeout(AT_REST, daemon.moved.notified()).await.is_ok() {}
+        daemon.journal.borrow_mut().flush();
         memory::give_back();
     }
 }

@@ -14,11 +14,9 @@ mod voice;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
-use std::sync::Arc;
 
 use conductor_agent_core::{Effect, Input, Ledger, Moment, Record, Step, TaskKey};
 use conductor_model::TaskId;
-use conductor_wire::amqp::TaskFinished;
 use tokio::sync::Notify;
 
 use crate::clock;
@@ -58,8 +56,6 @@ pub struct Daemon {
     running: RefCell<HashMap<TaskId, tasks::Handle>>,
     /// Tasks whose results are being brought home.
     delivering: RefCell<HashSet<TaskKey>>,
-    /// Results whose properties and large outputs are stored: ready to be said.
-    delivered: RefCell<HashMap<TaskKey, Arc<TaskFinished>>>,
     /// Manager's clock minus ours, in ms.
     manager_offset_ms: Cell<i64>,
     /// Whether there was a connection since this was last asked.

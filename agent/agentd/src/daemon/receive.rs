@@ -61,12 +61,6 @@ impl Agent for Daemon {
     }
 
     fn confirmed(self: Rc<Self>, results: Vec<TaskKey>) {
-        {
-            let mut delivered = self.delivered.borrow_mut();
-            for key in &results {
-                delivered.remove(key);
-            }
-        }
         self.input(Input::Confirmed(results));
     }
 

@@ -62,10 +62,13 @@ impl Outlet for ToManager {
         }
     }
 
-    fn started(&self, process: ProcessMark) {
+    fn started(&self, process: Option<ProcessMark>) {
         let Some(daemon) = self.daemon.upgrade() else { return };
         self.started_at.set(Some(clock::now()));
-        daemon.input(Input::Started { key: TaskKey::of(&self.envelope), process });
+        // Processes that serve many tasks are known by a mark of their own after a crash.
+        if let Some(process) = process {
+            daemon.input(Input::Started { key: TaskKey::of(&self.envelope), process });
+        }
     }
 
     fn has_room(&self) -> bool {

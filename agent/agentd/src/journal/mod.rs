@@ -31,6 +31,9 @@ const SEGMENT_BYTES: u64 = 8 * 1024 * 1024;
 /// Largest single entry in bytes: the largest task input or output, with room for the rest.
 pub(crate) const RECORD_BYTES_MAX: usize = 2 * conductor_model::limits::TASK_PAYLOAD_BYTES_MAX + 64 * 1024;
 
+/// Most records that wait for company.
+const WAITING_MAX: usize = 256;
+
 /// Why the journal could not be opened.
 #[derive(Debug, Error)]
 pub enum JournalError {
@@ -86,6 +89,8 @@ pub struct Journal {
     batches: Option<mpsc::Sender<Batch>>,
     thread: Option<std::thread::JoinHandle<()>>,
     next_ticket: u64,
+    /// Records that nobody waits for.
+    waiting: Vec<Record>,
 }
 
 impl Journal {
@@ -114,21 +119,34 @@ impl Journal {
             .stack_size(256 * 1024)
             .spawn(move || writer.run(&batches, &events))
             .map_err(|source| JournalError::Thread { source })?;
-        Ok((Self { batches: Some(sender), thread: Some(thread), next_ticket: 1 }, opened))
+        Ok((Self { batches: Some(sender), thread: Some(thread), next_ticket: 1, waiting: Vec::new() }, opened))
     }
 
     /// Hands records to the writer; they are on disk once [`JournalEvent::Durable`] has reached the ticket given back.
     pub fn append(&mut self, records: Vec<Record>) -> u64 {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        self.send(Batch { ticket: Some(ticket), records });
+        let mut all = std::mem::take(&mut self.waiting);
+        all.extend(records);
+        self.send(Batch { ticket: Some(ticket), records: all });
         ticket
     }
 
-    /// Hands over records that nobody waits for: they survive the end of this process, and the host's with the next record
-    /// that somebody waits for.
+    /// Keeps records that nobody waits for until there is one that somebody waits for, so that they cost no write of their
+    /// own. When the agent is killed before, it does again what they said was done; that does no harm.
     pub fn append_lazily(&mut self, records: Vec<Record>) {
-        self.send(Batch { ticket: None, records });
+        self.waiting.extend(records);
+        if self.waiting.len() >= WAITING_MAX {
+            self.flush();
+        }
+    }
+
+    /// Hands over what waits.
+    pub fn flush(&mut self) {
+        if !self.waiting.is_empty() {
+            let records = std::mem::take(&mut self.waiting);
+            self.send(Batch { ticket: None, records });
+        }
     }
 
     fn send(&self, batch: Batch) {
@@ -142,6 +160,7 @@ impl Journal {
 impl Drop for Journal {
     /// Waits until everything handed over is written.
     fn drop(&mut self) {
+        self.flush();
         drop(self.batches.take());
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();

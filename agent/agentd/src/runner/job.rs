@@ -20,6 +20,7 @@ use super::environment::{BaseEnvironment, Folders};
 use super::persistent::Pools;
 use super::pipes::Scratch;
 use super::voice::Voice;
+use super::work_dir::WorkDirs;
 use crate::ctx::Manager;
 use crate::sys::reaper::Reaper;
 
@@ -47,6 +48,8 @@ pub struct Host {
     pub environment: BaseEnvironment,
     /// Where things lie.
     pub folders: Folders,
+    /// Working directories.
+    pub work_dirs: WorkDirs,
     /// Read buffer.
     pub scratch: Scratch,
     /// Processes of persistent plugins.

@@ -48,7 +48,7 @@ pub async fn sweep(reaper: &Reaper, mark: &str, value: &str) {
 
 fn sweep_once(reaper: &Reaper, mark: &str, value: &str) -> bool {
     let mut found = false;
-    for pid in procfs::children(procfs::own_pid()) {
+    for pid in procfs::orphans() {
         if reaper.is_watched(pid) || procfs::environ_value(pid, mark).as_deref() != Some(value) {
             continue;
         }

@@ -18,6 +18,7 @@ pub mod persistent;
 pub mod pipes;
 mod script;
 pub mod voice;
+pub mod work_dir;
 
 pub use ending::{Ending, Stop};
 pub use environment::{BaseEnvironment, Folders};

@@ -4,7 +4,7 @@ use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -55,16 +55,17 @@ fn entry_point(job: &Job) -> Result<Command, String> {
 
 /// Runs a task of a one-shot or script plugin to its end, and leaves nothing of it behind that may not stay.
 pub async fn run(host: &Host, job: &Rc<Job>) -> Ending {
-    let work = host.folders.work().join(format!("{}-{}", job.task_id, job.key.dispatch));
+    let work = match host.work_dirs.take(&host.folders.work()) {
+        Ok(work) => work,
+        Err((path, error)) => {
+            return refused(format!("cannot make the working directory {}: {error}", path.display()));
+        }
+    };
     let token = new_token();
     host.speakers.borrow_mut().insert(token.clone(), job.clone());
-    let ending = match std::fs::create_dir(&work) {
-        Ok(()) => run_in(host, job, &work, &token).await,
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => run_in(host, job, &work, &token).await,
-        Err(error) => refused(format!("cannot make the working directory {}: {error}", work.display())),
-    };
+    let ending = run_in(host, job, &work, &token).await;
     host.speakers.borrow_mut().remove(&token);
-    remove(work).await;
+    host.work_dirs.give_back(work, job.leaves_processes()).await;
     ending
 }
 
@@ -136,7 +137,7 @@ fn start<'a>(host: &'a Host, job: &'a Job, work: &Path, token: &str, command: &C
     let exit = host.reaper.watch(pid, !job.leaves_processes());
     // If it is over already, its number is still taken: nobody has collected it.
     let start_ticks = procfs::stat(pid.as_raw()).map_or(0, |stat| stat.start_ticks);
-    job.voice.outlet.started(ProcessMark { pid: pid.as_raw(), start_ticks });
+    job.voice.outlet.started(Some(ProcessMark { pid: pid.as_raw(), start_ticks }));
     Ok(Running {
         host,
         job,
@@ -325,20 +326,5 @@ impl Running<'_> {
         });
         self.stdout.close(|line| voice.output_line(LogStream::Stdout, &line));
         self.stderr.close(|line| voice.output_line(LogStream::Stderr, &line));
-    }
-}
-
-/// Removes a working directory; a full one aside, as that can take a while.
-async fn remove(work: PathBuf) {
-    match std::fs::remove_dir(&work) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(_) => {
-            let path = work.clone();
-            let removed = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(&path)).await;
-            if let Ok(Err(error)) = removed {
-                tracing::warn!(path = %work.display(), %error, "a working directory cannot be removed");
-            }
-        }
     }
 }

@@ -18,8 +18,8 @@ pub trait Outlet {
     fn log(&self, stream: LogStream, text: String) -> bool;
     /// Takes how far the task is.
     fn progress(&self, percent: Option<f64>, message: Option<String>);
-    /// The task's process was started.
-    fn started(&self, process: ProcessMark);
+    /// The task was begun: in a process of its own, or in one that serves many (`None`).
+    fn started(&self, process: Option<ProcessMark>);
     /// Whether log lines are taken at present.
     fn has_room(&self) -> bool;
     /// Waits until log lines are taken again.

@@ -95,8 +95,8 @@ fn a_task_that_hangs_or_is_cancelled_takes_its_process_with_it() {
         assert_eq!(ended.ending.outcome, Outcome::TimedOut);
         assert!(is_gone(first));
         let task = rig.begin(&plugin("echo"), "hang", &How::default());
-        until(|| task.ears.process.borrow().is_some()).await;
-        let second = task.ears.process.borrow().unwrap().pid;
+        until(|| *task.ears.begun.borrow()).await;
+        let second = rig.host.reaper.watched()[0].as_raw();
         task.cancel();
         assert_eq!(task.end().await.ending.outcome, Outcome::Cancelled);
         assert!(is_gone(second));

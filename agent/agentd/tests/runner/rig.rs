@@ -29,6 +29,7 @@ pub struct Ears {
     pub lines: RefCell<Vec<(LogStream, String)>>,
     pub bytes: RefCell<usize>,
     pub progress: RefCell<Vec<Option<f64>>>,
+    pub begun: RefCell<bool>,
     pub process: RefCell<Option<ProcessMark>>,
     /// Whether lines are taken.
     pub deaf: RefCell<bool>,
@@ -48,8 +49,9 @@ impl Outlet for Ears {
         self.progress.borrow_mut().push(percent);
     }
 
-    fn started(&self, process: ProcessMark) {
-        *self.process.borrow_mut() = Some(process);
+    fn started(&self, process: Option<ProcessMark>) {
+        *self.begun.borrow_mut() = true;
+        *self.process.borrow_mut() = process;
     }
 
     fn has_room(&self) -> bool {
@@ -139,6 +141,7 @@ impl Rig {
             reaper: Reaper::start(false).unwrap(),
             environment: BaseEnvironment::of_process("agent-1", &folders.bin(), &folders.state(), &socket),
             folders,
+            work_dirs: Default::default(),
             scratch: Default::default(),
             pools: Default::default(),
             speakers: Default::default(),

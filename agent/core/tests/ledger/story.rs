@@ -157,3 +157,23 @@ fn a_task_that_kills_its_agent_is_not_begun_for_ever() {
     let (_, step) = Ledger::recover(1, journal).resume(now());
     assert_eq!(outcomes(&step), [(1, 1, Outcome::Lost)]);
 }
+
+#[test]
+fn what_is_stored_is_not_stored_again_after_a_crash() {
+    let (mut ledger, mut journal) = agent(1);
+    journal.extend(ledger.apply(Input::Offer(Box::new(task(1))), now()).journal);
+    let Input::Exited { key, mut result } = finished(1, 1, Outcome::Succeeded) else { panic!("an exit is made") };
+    let stored = result.clone();
+    result.properties.insert("url".into(), "http://localhost".into());
+    journal.extend(ledger.apply(Input::Exited { key, result }, now()).journal);
+    let properties = |journal: &[Record]| {
+        let (_, step) = Ledger::recover(1, journal.to_vec()).resume(now());
+        let [Effect::Deliver { result, .. }] = &step.effects[..] else { panic!("the result is delivered again") };
+        result.properties.len()
+    };
+    assert_eq!(properties(&journal), 1);
+    let step = ledger.apply(Input::Stored { key, result: stored }, now());
+    assert_eq!(outcomes(&step), [(1, 1, Outcome::Succeeded)]);
+    journal.extend(step.journal);
+    assert_eq!(properties(&journal), 0);
+}

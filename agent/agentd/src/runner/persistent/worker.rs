@@ -7,7 +7,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use conductor_agent_core::ProcessMark;
 use conductor_model::limits::LOG_LINE_BYTES_MAX;
 use conductor_model::{LogStream, Outcome};
 use nix::unistd::Pid;
@@ -23,7 +22,6 @@ use crate::runner::killer;
 use crate::runner::lines::Line;
 use crate::runner::oneshot::{EVENT_LINE_BYTES_MAX, c_string};
 use crate::runner::pipes::LinePipe;
-use crate::sys::procfs;
 use crate::sys::reaper::Exit;
 use crate::sys::spawn::{Spawn, spawn};
 
@@ -46,7 +44,6 @@ pub(super) struct Worker {
     host: Weak<Host>,
     plugin: Rc<Plugin>,
     pid: Pid,
-    mark: ProcessMark,
     /// What its children are known by.
     id: String,
     token: String,
@@ -107,13 +104,11 @@ impl Worker {
             exit_code: None,
         })?;
         let exit = host.reaper.watch(pid, true);
-        let start_ticks = procfs::stat(pid.as_raw()).map_or(0, |stat| stat.start_ticks);
         let (sender, inbox) = mpsc::channel(1);
         let worker = Self {
             host: Rc::downgrade(host),
             plugin: plugin.clone(),
             pid,
-            mark: ProcessMark { pid: pid.as_raw(), start_ticks },
             id,
             token,
             exit,
@@ -215,7 +210,7 @@ impl Worker {
     fn begin(&mut self, host: &Host, assignment: Assignment) {
         let Assignment { job, done } = assignment;
         host.speakers.borrow_mut().insert(self.token.clone(), job.clone());
-        job.voice.outlet.started(self.mark);
+        job.voice.outlet.started(None);
         self.unwritten.extend(job.line(&host.agent));
         self.current = Some(Current { job, done, started: Instant::now(), stop: None, kill_at: None });
         self.write();
