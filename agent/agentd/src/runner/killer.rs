@@ -14,6 +14,8 @@ use crate::sys::reaper::Reaper;
 
 /// How often it is looked again whether a killed tree has left anything.
 const ROUNDS_MAX: u32 = 100;
+/// How often a process that shows no environment is looked at again: it may be replacing its program.
+const UNCLEAR_ROUNDS_MAX: u32 = 10;
 /// Wait between two looks.
 const ROUND: Duration = Duration::from_millis(2);
 
@@ -36,9 +38,11 @@ pub fn kill_tree(leader: Pid) {
 /// Kills what a task left to the agent after its main process ended, known by a mark in its environment: whatever left the group by a session of its own and was
 /// orphaned. Returns when nothing more is found.
 pub async fn sweep(reaper: &Reaper, mark: &str, value: &str) {
-    for _ in 0..ROUNDS_MAX {
-        if !sweep_once(reaper, mark, value) {
-            return;
+    for round in 0..ROUNDS_MAX {
+        match sweep_once(reaper, mark, value) {
+            Swept::Nothing => return,
+            Swept::Unclear if round >= UNCLEAR_ROUNDS_MAX => return,
+            Swept::Unclear | Swept::Some => {}
         }
         tokio::time::sleep(ROUND).await;
         reaper.reap();
@@ -46,13 +50,29 @@ pub async fn sweep(reaper: &Reaper, mark: &str, value: &str) {
     tracing::warn!(mark, value, "processes of a task could not be killed");
 }
 
-fn sweep_once(reaper: &Reaper, mark: &str, value: &str) -> bool {
-    let mut found = false;
+/// What a look at the orphans found.
+enum Swept {
+    /// Nothing of the task.
+    Nothing,
+    /// A process of which it cannot be told now whose it is.
+    Unclear,
+    /// Something, which was killed.
+    Some,
+}
+
+fn sweep_once(reaper: &Reaper, mark: &str, value: &str) -> Swept {
+    let mut found = Swept::Nothing;
     for pid in procfs::orphans() {
-        if reaper.is_watched(pid) || procfs::environ_value(pid, mark).as_deref() != Some(value) {
+        if reaper.is_watched(pid) {
             continue;
         }
-        found = true;
+        if procfs::environ_value(pid, mark).as_deref() != Some(value) {
+            if matches!(found, Swept::Nothing) && procfs::shows_no_environment(pid) {
+                found = Swept::Unclear;
+            }
+            continue;
+        }
+        found = Swept::Some;
         reaper.adopt(pid);
         for below in procfs::descendants(pid) {
             let _ = kill(Pid::from_raw(below), Signal::SIGKILL);

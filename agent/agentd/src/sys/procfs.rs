@@ -45,6 +45,14 @@ pub fn environ_value(pid: i32, variable: &str) -> Option<String> {
     })
 }
 
+/// Whether a process is just replacing its program: for a moment it lives and shows no environment at all. A process that
+/// was started with an empty environment looks the same.
+#[must_use]
+pub fn shows_no_environment(pid: i32) -> bool {
+    fs::read(format!("/proc/{pid}/environ")).is_ok_and(|bytes| bytes.is_empty())
+        && stat(pid).is_some_and(|stat| stat.state != 'Z')
+}
+
 /// All process ids.
 #[must_use]
 pub fn all_pids() -> Vec<i32> {
