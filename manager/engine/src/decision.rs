@@ -1,7 +1,9 @@
 //! What a decision changes.
 
-use conductor_model::{AgentId, TaskId, TaskRecord, WorkflowRecord};
+use conductor_model::{AgentId, TaskId, TaskRecord, WorkflowId, WorkflowRecord};
 use serde_json::Value;
+
+use crate::work::ChildOrder;
 
 /// What changed and what is to be done about it.
 #[derive(Clone, Debug, Default)]
@@ -10,6 +12,10 @@ pub struct Decision {
     pub workflow: Option<WorkflowRecord>,
     /// Every task that changed, once, as it stands now.
     pub tasks: Vec<TaskChange>,
+    /// Tasks that are gone: the store deletes them with everything that belongs to them.
+    pub removed: Vec<TaskId>,
+    /// Whether the workflow's input changed, which otherwise is stored once.
+    pub input_replaced: bool,
     /// What to do once the change is stored.
     pub effects: Vec<Effect>,
     /// What to tell those who listen.
@@ -43,6 +49,37 @@ pub enum Effect {
         agent: AgentId,
         /// Why, for people.
         reason: String,
+    },
+    /// Do what [`crate::Run::server_work`] says of the task, and answer with [`crate::Event::Performed`]. An effect with a
+    /// higher turn for the same task replaces this one.
+    Perform {
+        /// The task.
+        task: TaskId,
+        /// Which perform of the task it is.
+        turn: u32,
+    },
+    /// Start a workflow, in the same transaction. With a task, it is answered with [`crate::Event::ChildStarted`] or
+    /// [`crate::Event::ChildRefused`].
+    StartWorkflow {
+        /// The task that starts it; none for a failure workflow.
+        task: Option<TaskId>,
+        /// What to start.
+        order: Box<ChildOrder>,
+    },
+    /// End another workflow unless it is over: the task that waits for it was canceled.
+    TerminateWorkflow {
+        /// Which.
+        workflow: WorkflowId,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Retry another workflow, with its own sub-workflows: the task waits for it again. Answered with
+    /// [`crate::Event::ChildRefused`] when that cannot be.
+    RetryWorkflow {
+        /// Which.
+        workflow: WorkflowId,
+        /// The task that waits for it.
+        task: TaskId,
     },
     /// A timeout with policy ALERT_ONLY passed.
     Alert {

@@ -1,11 +1,31 @@
 //! What can happen to a workflow, and what the engine is told about the world while it decides.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use conductor_model::ids::IdSource;
-use conductor_model::{AgentId, Outcome, TaskId, TaskStatus, TenantName, Timestamp, WorkflowId, WorkflowStatus};
+use conductor_model::{AgentId, Outcome, TaskDef, TaskId, TaskStatus, TenantName, Timestamp, WorkflowId, WorkflowStatus};
 use serde_json::{Map, Value};
 use thiserror::Error;
+
+use crate::plan::Plan;
+use crate::work::PerformFailure;
+
+/// Task definitions as they stand now: for steps whose task is only found when they are reached.
+pub trait Catalogue {
+    /// The definition of this name, if there is one.
+    fn task_definition(&self, name: &str) -> Option<Arc<TaskDef>>;
+}
+
+/// A catalogue with nothing in it.
+#[derive(Clone, Copy, Debug)]
+pub struct NoCatalogue;
+
+impl Catalogue for NoCatalogue {
+    fn task_definition(&self, _: &str) -> Option<Arc<TaskDef>> {
+        None
+    }
+}
 
 /// What the engine may know of the world while it decides.
 pub struct Context<'a> {
@@ -15,6 +35,8 @@ pub struct Context<'a> {
     pub ids: &'a mut dyn IdSource,
     /// A number from 0.0 up to 1.0, for retry jitter.
     pub jitter: f64,
+    /// Task definitions as they stand now.
+    pub catalogue: &'a dyn Catalogue,
 }
 
 impl std::fmt::Debug for Context<'_> {
@@ -42,6 +64,14 @@ pub struct StartRequest {
     pub task_to_domain: BTreeMap<String, String>,
     /// Who starts it.
     pub created_by: Option<String>,
+    /// The workflow and task that hear of its end.
+    pub parent: Option<(WorkflowId, TaskId)>,
+    /// The event that starts it.
+    pub event: Option<String>,
+    /// The key under which it counts against a limit of running workflows.
+    pub rate_limit_key: Option<String>,
+    /// Whether it waits for [`Event::Admitted`] before its first step.
+    pub rate_limited: bool,
 }
 
 /// What can happen to a run.
@@ -119,6 +149,86 @@ pub enum Event {
     },
     /// The moment `WorkflowRecord::timer_at` has come.
     WorkflowTimer,
+    /// The manager's own work on a task came to this.
+    Performed {
+        /// The task.
+        task: TaskId,
+        /// Which perform it was; another than the current one is ignored.
+        turn: u32,
+        /// What came of it.
+        result: Result<Value, PerformFailure>,
+    },
+    /// The workflow that the task ordered was started.
+    ChildStarted {
+        /// The task.
+        task: TaskId,
+        /// The workflow; an earlier one when the idempotency key was used before.
+        workflow: WorkflowId,
+    },
+    /// The workflow that the task ordered, or its retry, cannot be.
+    ChildRefused {
+        /// The task.
+        task: TaskId,
+        /// Why, for people.
+        reason: String,
+    },
+    /// The workflow that the task waits for is over.
+    ChildEnded {
+        /// The task.
+        task: TaskId,
+        /// The workflow.
+        workflow: WorkflowId,
+        /// How it ended.
+        status: WorkflowStatus,
+        /// Its output.
+        output: Map<String, Value>,
+        /// Why it ended badly.
+        reason: Option<String>,
+    },
+    /// The workflow that the task waited for goes on again, on somebody's request: so does this one, if it is over.
+    ChildRevived {
+        /// The task.
+        task: TaskId,
+    },
+    /// It is the workflow's turn: see [`StartRequest::rate_limited`].
+    Admitted,
+    /// Try again what failed in a workflow that ended badly.
+    Retry {
+        /// Whether failed sub-workflows are retried themselves, instead of being started anew.
+        resume_subworkflows: bool,
+    },
+    /// Run a workflow that is over once more from its start.
+    Restart {
+        /// The definitions to run by; `None` = the same as before.
+        plan: Option<Arc<Plan>>,
+    },
+    /// Run a workflow that is over once more from a task on.
+    Rerun {
+        /// From where; `None` = from the start.
+        from: Option<TaskId>,
+        /// Replaces that task's input.
+        task_input: Option<Map<String, Value>>,
+        /// Replaces the workflow's input.
+        workflow_input: Option<Map<String, Value>>,
+        /// Replaces the correlation id.
+        correlation_id: Option<String>,
+    },
+    /// Do without a step that was not scheduled yet.
+    Skip {
+        /// Which.
+        reference: String,
+        /// What to show as its input.
+        input: Map<String, Value>,
+        /// What others see as its output.
+        output: Map<String, Value>,
+    },
+    /// Let polling workers have at once what asked to be left alone.
+    ResetCallbacks,
+    /// Set variables of the workflow; the others stay.
+    SetVariables {
+        /// By name.
+        variables: Map<String, Value>,
+    },
     /// Schedule nothing new.
     Pause,
     /// Go on.
@@ -215,6 +325,39 @@ pub enum Refusal {
         workflow: WorkflowId,
         /// Its status.
         status: WorkflowStatus,
+    },
+    /// The manager answered an earlier order, or one that was never given.
+    #[error("task {task} does not wait for this")]
+    StaleTurn {
+        /// Which.
+        task: TaskId,
+    },
+    /// No step of this name.
+    #[error("{reference:?} is not a step of this workflow")]
+    UnknownReference {
+        /// Which.
+        reference: String,
+    },
+    /// The step was scheduled already.
+    #[error("step {reference:?} was scheduled already")]
+    AlreadyScheduled {
+        /// Which.
+        reference: String,
+    },
+    /// Nothing of the workflow can be tried again.
+    #[error("no task of this workflow can be retried")]
+    NothingToRetry,
+    /// Its definition says that it cannot be restarted.
+    #[error("workflow {workflow} is completed, and its definition does not let it be restarted")]
+    NotRestartable {
+        /// Which.
+        workflow: WorkflowId,
+    },
+    /// What was given is too large to keep.
+    #[error("it would become larger than {max} bytes")]
+    TooLarge {
+        /// Bytes allowed.
+        max: usize,
     },
     /// A timer fired early or for nothing; nothing to do.
     #[error("nothing is due")]

@@ -13,6 +13,7 @@
 //! - `turn`: one decision being made; `flow`: what follows from what; `task_type/`: one file for each task type.
 //! - `timer`, `retry`: when a timeout is due, when another attempt is made.
 //! - `expression/`: `${…}`; `document`: what expressions see of a run.
+//! - `work`: what the manager is asked to do itself.
 //! - `load`: the indices of a run, worked out from its records.
 
 mod decision;
@@ -30,11 +31,13 @@ mod start;
 mod task_type;
 mod timer;
 mod turn;
+mod work;
 
 #[cfg(test)]
 mod tests;
 
 pub use decision::{Decision, Effect, Feed, TaskChange};
-pub use event::{AgentOutcome, Context, Event, Refusal, StartRequest, WorkerStatus, WorkerUpdate};
+pub use event::{AgentOutcome, Catalogue, Context, Event, NoCatalogue, Refusal, StartRequest, WorkerStatus, WorkerUpdate};
 pub use plan::{Plan, PlanError};
 pub use run::Run;
+pub use work::{ChildOrder, HttpRequest, PerformFailure, ScriptLanguage, ScriptStyle, ServerWork};

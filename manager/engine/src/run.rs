@@ -13,6 +13,7 @@ use crate::document::Scope;
 use crate::event::{Context, Event, Refusal, StartRequest};
 use crate::expression::{Budget, TooLarge};
 use crate::plan::{NodeId, Plan};
+use crate::work::ServerWork;
 use crate::{handle, load, start};
 
 /// One workflow in memory: its record, its tasks, and indices over them that are worked out from the records.
@@ -111,6 +112,15 @@ impl Run {
     /// Its tasks that are not over, by `seq`.
     pub fn open_tasks(&self) -> impl Iterator<Item = &TaskRecord> {
         self.state.open.iter().map(|ix| self.record(*ix))
+    }
+
+    /// What the manager is to do for the task now: also after a start, for each open task whose record says `performing`.
+    /// `None` = nothing, it is over or waits for somebody else.
+    #[must_use]
+    pub fn server_work(&self, task: TaskId) -> Option<ServerWork> {
+        let record = self.task(task)?;
+        debug_assert!(!record.performing, "no task type asks for it yet");
+        None
     }
 
     /// Roughly how many bytes the run takes in memory, to bound the manager's cache. The plan is shared and not counted.

@@ -41,14 +41,18 @@ pub(crate) fn start(plan: Arc<Plan>, request: StartRequest, context: &mut Contex
         idempotency_key: request.idempotency_key,
         priority: request.priority,
         task_to_domain: request.task_to_domain,
-        parent_workflow_id: None,
-        parent_task_id: None,
+        parent_workflow_id: request.parent.map(|(workflow, _)| workflow),
+        parent_task_id: request.parent.map(|(_, task)| task),
         created_by: request.created_by,
         reason: None,
         failed_references: BTreeSet::new(),
         failed_task_names: BTreeSet::new(),
         next_seq: 1,
         timer_at: (definition.timeout_seconds > 0).then(|| now.plus_seconds(definition.timeout_seconds)),
+        tolerated: 0,
+        event: request.event,
+        rate_limit_key: request.rate_limit_key,
+        rate_limited: request.rate_limited,
     };
     let first = plan.root().nodes[0];
     let state = State::of(&workflow);

@@ -174,6 +174,13 @@ impl<'r, 'c> Turn<'r, 'c> {
             agent: None,
             timer_at: None,
             alerted_at: None,
+
+            executed: false,
+            performing: false,
+            turn: 0,
+            due_at: None,
+            sub_workflow_id: None,
+            definition: None,
         }
     }
 
@@ -332,6 +339,13 @@ impl<'r, 'c> Turn<'r, 'c> {
             task.record.timer_at = timer::next_due(&task.record, definition, paused);
             tasks.push(TaskChange { record: task.record.clone(), inserted });
         }
-        Decision { workflow: Some(run.workflow.clone()), tasks, effects: self.effects, feed: self.feed }
+        Decision {
+            workflow: Some(run.workflow.clone()),
+            tasks,
+            removed: Vec::new(),
+            input_replaced: false,
+            effects: self.effects,
+            feed: self.feed,
+        }
     }
 }

@@ -88,10 +88,14 @@ pub struct DecisionWrite {
     /// The revision that is stored now, checked before anything is written; `None` = the workflow is new and is inserted.
     /// `workflow.revision` may be more than one higher: several decisions were merged.
     pub stored_revision: Option<u64>,
-    /// The workflow as it stands now. Its input is stored when it is new and never again.
+    /// The workflow as it stands now. Its input is stored when it is new, and again only with `input_replaced`.
     pub workflow: WorkflowRecord,
     /// Its tasks that changed. A task's input is stored when the task is new and never again.
     pub tasks: Vec<TaskChange>,
+    /// Stored tasks of it that are deleted, with their payloads and logs.
+    pub removed: Vec<TaskId>,
+    /// Whether the workflow's input is stored again.
+    pub input_replaced: bool,
 }
 
 /// Several decisions that are stored together: all or none.

@@ -19,8 +19,8 @@ pub mod time;
 
 pub use agent::{AgentRecord, AgentState};
 pub use definition::{
-    AgentKey, ResourceLimits, RetryLogic, TaskDef, TaskTimeoutPolicy, Violation, WorkflowDef, WorkflowTask,
-    WorkflowTimeoutPolicy,
+    AgentKey, IdempotencyStrategy, RateLimitConfig, RateLimitPolicy, ResourceLimits, RetryLogic, SchemaDef, SubWorkflowParams,
+    TaskDef, TaskTimeoutPolicy, TaskType, Violation, WorkflowDef, WorkflowTask, WorkflowTimeoutPolicy,
 };
 pub use ids::{IdSource, TaskId, WorkflowId};
 pub use names::{AgentId, NameError, PluginDigest, PluginName, TenantName};

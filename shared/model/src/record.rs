@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::definition::{ResourceLimits, TaskType};
+use crate::definition::{ResourceLimits, TaskDef, TaskType, is_default};
 use crate::ids::{TaskId, WorkflowId};
 use crate::names::{AgentId, TenantName};
 use crate::status::{Outcome, TaskStatus, WorkflowStatus};
@@ -67,6 +67,18 @@ pub struct WorkflowRecord {
     pub next_seq: u32,
     /// When the workflow's own timeout is due.
     pub timer_at: Option<Timestamp>,
+    /// Permissive steps that failed: the workflow goes on, and has failed at its end.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub tolerated: u32,
+    /// The event that started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<String>,
+    /// Runs with the same key count together against the limit of its definition; `None` = there is no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit_key: Option<String>,
+    /// Whether it waits for its turn before its first step.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub rate_limited: bool,
 }
 
 /// One attempt at one step.
@@ -133,6 +145,24 @@ pub struct TaskRecord {
     /// When a timeout with policy ALERT_ONLY last raised an alert: what was due by then is not raised again.
     #[serde(default)]
     pub alerted_at: Option<Timestamp>,
+    /// Whether what follows from its end has been drawn. False on a task that is over: its workflow was paused.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub executed: bool,
+    /// Whether the manager itself works on it now: a script, a request or a message.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub performing: bool,
+    /// Counts how often the manager was told to work on it. What comes of an earlier turn is ignored.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub turn: u32,
+    /// When the engine goes on with it by itself: the end of its start delay, or of a wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<Timestamp>,
+    /// The workflow that it runs or has started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sub_workflow_id: Option<WorkflowId>,
+    /// What it runs by, where that was only found when it was scheduled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<Arc<TaskDef>>,
 }
 
 /// What a task that runs on an agent has beside.

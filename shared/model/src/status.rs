@@ -1,10 +1,5 @@
 //! States of workflows and tasks, in the words of the Conductor API.
 
-use std::fmt;
-use std::str::FromStr;
-
-use serde::{Deserialize, Serialize};
-
 /// The text is not one of the enum's values.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{found:?} is not a {kind}; expected one of {expected}")]
@@ -20,7 +15,7 @@ pub struct UnknownValue {
 macro_rules! wire_enum {
     ($(#[$doc:meta])* $name:ident, $kind:literal { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ::serde::Serialize, ::serde::Deserialize)]
         pub enum $name { $($(#[$vdoc])* #[serde(rename = $text)] $variant),+ }
 
         impl $name {
@@ -34,24 +29,25 @@ macro_rules! wire_enum {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl ::std::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 f.pad(self.as_str())
             }
         }
 
-        impl FromStr for $name {
-            type Err = UnknownValue;
+        impl ::std::str::FromStr for $name {
+            type Err = $crate::status::UnknownValue;
 
-            fn from_str(text: &str) -> Result<Self, UnknownValue> {
+            fn from_str(text: &str) -> Result<Self, $crate::status::UnknownValue> {
                 match text {
                     $($text => Ok(Self::$variant),)+
-                    _ => Err(UnknownValue { kind: $kind, found: text.to_owned(), expected: [$($text),+].join(", ") }),
+                    _ => Err($crate::status::UnknownValue { kind: $kind, found: text.to_owned(), expected: [$($text),+].join(", ") }),
                 }
             }
         }
     };
 }
+pub(crate) use wire_enum;
 
 wire_enum! {
     /// Where a task stands.

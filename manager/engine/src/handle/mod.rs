@@ -44,6 +44,18 @@ pub(crate) fn event(run: &mut Run, event: Event, context: &mut Context<'_>) -> R
         Event::Renewed { task, dispatch } => agent::renewed(&mut turn, task, dispatch),
         Event::Lost { task, dispatch, reason, never_begun } => agent::lost(&mut turn, task, dispatch, reason, never_begun),
         Event::Unplaceable { task, reason } => agent::unplaceable(&mut turn, task, reason),
+        Event::Performed { task, .. }
+        | Event::ChildStarted { task, .. }
+        | Event::ChildRefused { task, .. }
+        | Event::ChildEnded { task, .. }
+        | Event::ChildRevived { task } => Err(Refusal::StaleTurn { task }),
+        Event::Admitted
+        | Event::Retry { .. }
+        | Event::Restart { .. }
+        | Event::Rerun { .. }
+        | Event::Skip { .. }
+        | Event::ResetCallbacks
+        | Event::SetVariables { .. } => Err(Refusal::NothingDue),
         Event::TaskTimer { task } => timeout::task(&mut turn, task),
         Event::WorkflowTimer => timeout::workflow(&mut turn),
         Event::Pause => control::pause(&mut turn),

@@ -1,7 +1,7 @@
 //! What must be true of a definition, apart from the order of its steps.
 
 use conductor_model::limits::DEFINITION_NAME_BYTES_MAX;
-use conductor_model::{Violation, WorkflowDef, WorkflowTask};
+use conductor_model::{TaskDef, Violation, WorkflowDef, WorkflowTask};
 
 use super::{AgentTemplate, Compiler, NodeId};
 use crate::expression::Template;
@@ -46,7 +46,7 @@ pub(super) fn step(step: &WorkflowTask, path: &dyn Fn() -> String, out: &mut Vec
     }
     if let Some(inline) = &step.task_definition {
         // An inline definition may leave out its name: it is the step's.
-        let mut named = inline.clone();
+        let mut named = TaskDef::clone(inline);
         named.name.clone_from(&step.name);
         for violation in named.validate().into_iter().filter(|violation| violation.path != "name") {
             found.push(Violation { path: format!("taskDefinition.{}", violation.path), ..violation });

@@ -127,7 +127,7 @@ impl Compiler {
     fn definition(&mut self, id: NodeId, step: &WorkflowTask) -> Definition {
         if let Some(inline) = &step.task_definition {
             let path = format!("{}.taskDefinition", self.node_path(id));
-            let mut definition = inline.clone();
+            let mut definition = TaskDef::clone(inline);
             definition.name.clone_from(&step.name);
             return self.read_definition(Arc::new(definition), &path);
         }

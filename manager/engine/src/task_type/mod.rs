@@ -4,6 +4,7 @@ mod fork_join;
 pub(crate) mod join;
 pub(crate) mod simple;
 pub(crate) mod switch;
+mod unbuilt;
 
 use std::sync::Arc;
 
@@ -35,5 +36,23 @@ pub(crate) fn of(task_type: TaskType) -> &'static Behaviour {
         TaskType::ForkJoin => &fork_join::BEHAVIOUR,
         TaskType::Join => &join::BEHAVIOUR,
         TaskType::Switch => &switch::BEHAVIOUR,
+        TaskType::Dynamic
+        | TaskType::Decision
+        | TaskType::ForkJoinDynamic
+        | TaskType::ExclusiveJoin
+        | TaskType::DoWhile
+        | TaskType::SubWorkflow
+        | TaskType::StartWorkflow
+        | TaskType::Event
+        | TaskType::Http
+        | TaskType::Inline
+        | TaskType::Lambda
+        | TaskType::JsonJqTransform
+        | TaskType::SetVariable
+        | TaskType::Terminate
+        | TaskType::Wait
+        | TaskType::Human
+        | TaskType::Noop
+        | TaskType::KafkaPublish => &unbuilt::BEHAVIOUR,
     }
 }

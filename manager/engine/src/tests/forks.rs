@@ -118,8 +118,12 @@ fn ten_thousand_branches_cost_the_same_each() {
         priority: 0,
         task_to_domain: std::collections::BTreeMap::new(),
         created_by: None,
+        parent: None,
+        event: None,
+        rate_limit_key: None,
+        rate_limited: false,
     };
-    let mut context = crate::Context { now: super::harness::BEGIN, ids: &mut ids, jitter: 0.0 };
+    let mut context = crate::Context { now: super::harness::BEGIN, ids: &mut ids, jitter: 0.0, catalogue: &crate::NoCatalogue };
     let (mut run, decision) = crate::Run::start(plan, request, &mut context);
     assert_eq!(decision.tasks.len(), BRANCHES + 2);
     let mut reference = String::new();

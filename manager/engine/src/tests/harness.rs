@@ -13,7 +13,8 @@ use uuid::Uuid;
 
 use crate::load;
 use crate::{
-    AgentOutcome, Context, Decision, Effect, Event, Plan, PlanError, Refusal, Run, StartRequest, WorkerStatus, WorkerUpdate,
+    AgentOutcome, Context, Decision, Effect, Event, NoCatalogue, Plan, PlanError, Refusal, Run, StartRequest, WorkerStatus,
+    WorkerUpdate,
 };
 
 /// Ids in order.
@@ -90,8 +91,12 @@ impl Story {
             priority: 3,
             task_to_domain: BTreeMap::from([("domained".to_owned(), "blue".to_owned())]),
             created_by: None,
+            parent: None,
+            event: None,
+            rate_limit_key: None,
+            rate_limited: false,
         };
-        let mut context = Context { now: BEGIN, ids: &mut ids, jitter: 0.0 };
+        let mut context = Context { now: BEGIN, ids: &mut ids, jitter: 0.0, catalogue: &NoCatalogue };
         let (run, decision) = Run::start(plan, request, &mut context);
         let stored_workflow = run.workflow().clone();
         let mut story = Self {
@@ -174,7 +179,7 @@ impl Story {
 
     #[track_caller]
     pub fn try_event(&mut self, event: Event) -> Result<(), Refusal> {
-        let mut context = Context { now: self.now, ids: &mut self.ids, jitter: self.jitter };
+        let mut context = Context { now: self.now, ids: &mut self.ids, jitter: self.jitter, catalogue: &NoCatalogue };
         match self.run.decide(event, &mut context) {
             Ok(decision) => {
                 self.store(decision);

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use conductor_engine::{Plan, PlanError};
-use conductor_model::definition::TaskType;
 use conductor_model::{PluginName, Snapshot, TaskDef, TenantName, Violation, WorkflowDef, WorkflowTask};
 use conductor_store::{Store, StoreError};
 use sha2::{Digest, Sha256};
@@ -221,7 +220,7 @@ fn faults_of(store: &dyn Store, tenant: &TenantName, definition: WorkflowDef) ->
 fn compile(store: &dyn Store, tenant: &TenantName, definition: WorkflowDef) -> Result<Result<Plan, PlanError>, StoreError> {
     let mut names = BTreeSet::new();
     for task in &definition.tasks {
-        simple_names(task, &mut names);
+        definition_names(task, &mut names);
     }
     let mut tasks = BTreeMap::new();
     for name in names {
@@ -237,13 +236,12 @@ fn compile(store: &dyn Store, tenant: &TenantName, definition: WorkflowDef) -> R
 }
 
 /// The names of all task definitions that a step and what is inside it asks for.
-fn simple_names(task: &WorkflowTask, names: &mut BTreeSet<String>) {
-    if task.task_type == TaskType::Simple && task.task_definition.is_none() {
+fn definition_names(task: &WorkflowTask, names: &mut BTreeSet<String>) {
+    if task.task_definition.is_none() {
         names.insert(task.name.clone());
     }
-    let inside = task.fork_tasks.iter().chain(task.decision_cases.values()).flatten().chain(&task.default_case);
-    for task in inside {
-        simple_names(task, names);
+    for task in task.blocks().flatten() {
+        definition_names(task, names);
     }
 }
 

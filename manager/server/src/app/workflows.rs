@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use conductor_engine::{Event, StartRequest, WorkerUpdate};
+pub use conductor_model::IdempotencyStrategy;
 use conductor_model::{TaskId, TaskRecord, TenantName, WorkflowDef, WorkflowId};
 use conductor_placement::Unplaced;
 use serde_json::{Map, Value};
@@ -40,18 +41,6 @@ pub struct StartCommand {
     pub created_by: Option<String>,
 }
 
-/// What a second start with the same idempotency key does (Conductor API: idempotencyStrategy).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum IdempotencyStrategy {
-    /// Is refused with a conflict.
-    #[default]
-    Fail,
-    /// Answers with the id of the first run.
-    ReturnExisting,
-    /// Is refused while the first run goes on, else starts another.
-    FailOnRunning,
-}
-
 impl App {
     /// Starts a workflow; answers once it is stored.
     ///
@@ -72,6 +61,10 @@ impl App {
             priority: command.priority,
             task_to_domain: command.task_to_domain,
             created_by: command.created_by,
+            parent: None,
+            event: None,
+            rate_limit_key: None,
+            rate_limited: false,
         };
         let idempotency = command.idempotency;
         let core = &self.inner.core;

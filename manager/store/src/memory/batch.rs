@@ -91,10 +91,16 @@ impl State {
             self.idempotency_keys.insert((record.tenant.clone(), record.name.clone(), key.clone()), record.id);
         }
         // As everywhere: an input is stored with the first write and never again.
-        if let Some(known) = self.workflows.get(&record.id) {
+        if let Some(known) = self.workflows.get(&record.id).filter(|_| !decision.input_replaced) {
             record.input = known.input.clone();
         }
         self.workflows.insert(record.id, record);
+        for id in decision.removed {
+            if let Some(task) = self.tasks.remove(&id) {
+                self.tasks_of.remove(&(task.workflow_id, task.seq));
+                self.logs.retain(|(owner, _), _| *owner != id);
+            }
+        }
         for change in decision.tasks {
             let mut record = change.record;
             if let Some(known) = self.tasks.get(&record.id) {

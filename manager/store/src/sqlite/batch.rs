@@ -38,8 +38,9 @@ fn write_decision(connection: &Connection, decision: DecisionWrite) -> Result<()
     }
     match decision.stored_revision {
         None => workflows::insert(connection, decision.workflow)?,
-        Some(stored) => workflows::update(connection, decision.workflow, stored)?,
+        Some(stored) => workflows::update(connection, decision.workflow, stored, decision.input_replaced)?,
     }
+    tasks::remove(connection, &decision.removed)?;
     for change in decision.tasks {
         if change.inserted {
             tasks::insert(connection, change.record)?;

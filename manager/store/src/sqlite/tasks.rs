@@ -65,6 +65,19 @@ pub(super) fn update(connection: &Connection, mut record: TaskRecord) -> Result<
     }
 }
 
+/// Deletes tasks with what belongs to them.
+pub(super) fn remove(connection: &Connection, ids: &[TaskId]) -> Result<(), StoreError> {
+    const OPERATION: &str = "remove tasks";
+    for id in ids {
+        for sql in
+            ["DELETE FROM task WHERE id = ?1", "DELETE FROM payload WHERE owner = ?1", "DELETE FROM task_log WHERE task = ?1"]
+        {
+            connection.prepare_cached(sql).during(OPERATION)?.execute(params![id.as_bytes()]).during(OPERATION)?;
+        }
+    }
+    Ok(())
+}
+
 /// Takes the payloads out of a record: the output and the rest as JSON. The input never changes after scheduling.
 fn split(connection: &Connection, record: &mut TaskRecord) -> Result<(Option<String>, String), StoreError> {
     let output = payload::store(connection, record.id.as_bytes(), Kind::Output, &record.output)?;

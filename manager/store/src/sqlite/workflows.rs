@@ -80,9 +80,17 @@ pub(super) fn insert(connection: &Connection, mut record: WorkflowRecord) -> Res
 }
 
 /// Stores a workflow as it stands now, if the stored revision is still `stored_revision`.
-pub(super) fn update(connection: &Connection, mut record: WorkflowRecord, stored_revision: u64) -> Result<(), StoreError> {
+pub(super) fn update(
+    connection: &Connection,
+    mut record: WorkflowRecord,
+    stored_revision: u64,
+    input_replaced: bool,
+) -> Result<(), StoreError> {
     const OPERATION: &str = "update a workflow";
     let id = record.id;
+    if input_replaced {
+        replace_input(connection, &record)?;
+    }
     let (output, variables, body) = split(connection, &mut record)?;
     let (status, open) = (record.status.as_str(), !record.status.is_terminal());
     let timer_at = record.timer_at.map(|at| at.0);
@@ -110,6 +118,15 @@ pub(super) fn update(connection: &Connection, mut record: WorkflowRecord, stored
         .execute(params![id.as_bytes(), stored, status, new, timer_at, output, variables, body, open])
         .during(OPERATION)?;
     if changed == 1 { Ok(()) } else { Err(StoreError::Conflict { workflow: id }) }
+}
+
+/// Stores another input.
+fn replace_input(connection: &Connection, record: &WorkflowRecord) -> Result<(), StoreError> {
+    const OPERATION: &str = "replace a workflow's input";
+    let input = payload::store(connection, record.id.as_bytes(), Kind::Input, &record.input)?;
+    let mut statement = connection.prepare_cached("UPDATE workflow SET input = ?2 WHERE id = ?1").during(OPERATION)?;
+    statement.execute(params![record.id.as_bytes(), input]).during(OPERATION)?;
+    Ok(())
 }
 
 /// Takes the payloads out of a record: output, variables and the rest as JSON. The input never changes after the start.

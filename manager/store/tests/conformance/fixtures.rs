@@ -76,6 +76,10 @@ pub fn workflow(name: &str) -> WorkflowRecord {
         failed_task_names: Default::default(),
         next_seq: 2,
         timer_at: Some(Timestamp(9_000)),
+        tolerated: 0,
+        event: None,
+        rate_limit_key: None,
+        rate_limited: false,
     }
 }
 
@@ -111,6 +115,13 @@ pub fn task(of: &WorkflowRecord, seq: u32) -> TaskRecord {
         agent: None,
         timer_at: Some(Timestamp(4_000)),
         alerted_at: None,
+
+        executed: false,
+        performing: false,
+        turn: 0,
+        due_at: None,
+        sub_workflow_id: None,
+        definition: None,
     }
 }
 
@@ -129,6 +140,8 @@ pub fn start(workflow: &WorkflowRecord, tasks: &[&TaskRecord]) -> DecisionWrite 
         stored_revision: None,
         workflow: workflow.clone(),
         tasks: tasks.iter().map(|task| inserted(task)).collect(),
+        removed: Vec::new(),
+        input_replaced: false,
     }
 }
 
@@ -136,7 +149,14 @@ pub fn start(workflow: &WorkflowRecord, tasks: &[&TaskRecord]) -> DecisionWrite 
 pub fn step(record: &mut WorkflowRecord, tasks: Vec<TaskChange>) -> DecisionWrite {
     let stored = record.revision;
     record.revision += 1;
-    DecisionWrite { snapshot: None, stored_revision: Some(stored), workflow: record.clone(), tasks }
+    DecisionWrite {
+        snapshot: None,
+        stored_revision: Some(stored),
+        workflow: record.clone(),
+        tasks,
+        removed: Vec::new(),
+        input_replaced: false,
+    }
 }
 
 pub fn batch(decisions: Vec<DecisionWrite>) -> Batch {

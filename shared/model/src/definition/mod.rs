@@ -4,12 +4,18 @@
 //! an error that names its place. `validate` says everything that is wrong at once.
 
 mod agent_key;
+mod parts;
+mod step;
 mod task;
+mod task_type;
 mod workflow;
 
 pub use agent_key::{AgentKey, ResourceLimits};
+pub use parts::{IdempotencyStrategy, JoinMode, RateLimitConfig, RateLimitPolicy, SchemaDef, SubWorkflowParams};
+pub use step::WorkflowTask;
 pub use task::{RetryLogic, TaskDef, TaskTimeoutPolicy};
-pub use workflow::{TaskType, WorkflowDef, WorkflowTask, WorkflowTimeoutPolicy};
+pub use task_type::TaskType;
+pub use workflow::{WorkflowDef, WorkflowTimeoutPolicy};
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -39,6 +45,11 @@ where
     T: Default + Deserialize<'de>,
 {
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Whether a field that is written only when it says something can be left out.
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// Checks a definition's name: what the Conductor API allows, no control characters, at most

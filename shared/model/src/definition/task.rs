@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{AgentKey, Violation, check_definition_name, null_as_default};
+use super::{AgentKey, SchemaDef, Violation, check_definition_name, is_default, null_as_default};
 
 /// How the delay before another attempt grows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,6 +109,30 @@ pub struct TaskDef {
     /// Fills input keys that are absent or null.
     #[serde(default, deserialize_with = "null_as_default")]
     pub input_template: Map<String, Value>,
+    /// Names of secrets and environment values that its worker gets.
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
+    pub runtime_metadata: Vec<String>,
+    /// What the input must look like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_schema: Option<Box<SchemaDef>>,
+    /// What the output must look like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_schema: Option<Box<SchemaDef>>,
+    /// Whether the schemas are enforced.
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "is_default")]
+    pub enforce_schema: bool,
+    /// Kept for SDKs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_type: Option<String>,
+    /// Not supported; refused unless empty: tasks of a type have one queue per domain.
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "String::is_empty")]
+    pub isolation_group_id: String,
+    /// Not supported; refused unless empty: tasks of a type have one queue per domain.
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "String::is_empty")]
+    pub execution_name_space: String,
+    /// Kept for SDKs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_status_listener_enabled: Option<bool>,
     /// Present = the task runs on an agent; absent = it waits for polling workers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentKey>,
@@ -169,6 +193,14 @@ impl TaskDef {
             input_keys: Vec::new(),
             output_keys: Vec::new(),
             input_template: Map::new(),
+            runtime_metadata: Vec::new(),
+            input_schema: None,
+            output_schema: None,
+            enforce_schema: false,
+            base_type: None,
+            isolation_group_id: String::new(),
+            execution_name_space: String::new(),
+            task_status_listener_enabled: None,
             agent: None,
         }
     }
@@ -205,6 +237,13 @@ impl TaskDef {
         if self.total_timeout_seconds > 0 && self.timeout_seconds > self.total_timeout_seconds {
             let message = format!("must not be more than totalTimeoutSeconds: {}", self.total_timeout_seconds);
             out.push(Violation::new("timeoutSeconds", message, Some(self.timeout_seconds.to_string())));
+        }
+        for (path, text) in [("isolationGroupId", &self.isolation_group_id), ("executionNameSpace", &self.execution_name_space)]
+        {
+            if !text.is_empty() {
+                let message = "is not supported by this version; use a domain to keep workers apart";
+                out.push(Violation::new(path, message, Some(text.clone())));
+            }
         }
         if let Some(agent) = &self.agent {
             agent.validate("agent", &mut out);

@@ -75,6 +75,8 @@ impl Writer {
             stored_revision: None,
             workflow: workflow.clone(),
             tasks: vec![TaskChange { record: task.clone(), inserted: true }],
+            removed: Vec::new(),
+            input_replaced: false,
         });
         Ok(Batch { decisions: decisions.collect(), ..Batch::default() })
     }
@@ -106,7 +108,14 @@ impl Writer {
                 batch.outbox.push(order);
             }
             let tasks = vec![TaskChange { record: done, inserted: false }, TaskChange { record: next, inserted: true }];
-            batch.decisions.push(DecisionWrite { snapshot: None, stored_revision, workflow, tasks });
+            batch.decisions.push(DecisionWrite {
+                snapshot: None,
+                stored_revision,
+                workflow,
+                tasks,
+                removed: Vec::new(),
+                input_replaced: false,
+            });
         }
         batch
     }
@@ -181,6 +190,10 @@ fn new_workflow(id: WorkflowId, snapshot: &str) -> WorkflowRecord {
         failed_task_names: [].into(),
         next_seq: 2,
         timer_at: None,
+        tolerated: 0,
+        event: None,
+        rate_limit_key: None,
+        rate_limited: false,
     }
 }
 
@@ -217,5 +230,12 @@ fn new_task(id: TaskId, workflow: &WorkflowRecord) -> TaskRecord {
         agent: None,
         timer_at: Some(now.plus_seconds(120)),
         alerted_at: None,
+
+        executed: false,
+        performing: false,
+        turn: 0,
+        due_at: None,
+        sub_workflow_id: None,
+        definition: None,
     }
 }

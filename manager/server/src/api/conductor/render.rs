@@ -105,7 +105,7 @@ fn task_type(task: &TaskRecord) -> &str {
     match task.task_type {
         TaskType::Simple => &task.definition_name,
         TaskType::ForkJoin => "FORK",
-        other @ (TaskType::Join | TaskType::Switch) => other.as_str(),
+        other => other.as_str(),
     }
 }
 

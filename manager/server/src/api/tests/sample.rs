@@ -66,6 +66,10 @@ fn workflow() -> WorkflowRecord {
         failed_task_names: BTreeSet::new(),
         next_seq: 3,
         timer_at: None,
+        tolerated: 0,
+        event: None,
+        rate_limit_key: None,
+        rate_limited: false,
     }
 }
 

@@ -27,6 +27,8 @@ struct Merged {
     workflow: WorkflowRecord,
     tasks: Vec<TaskChange>,
     at: HashMap<TaskId, usize>,
+    removed: Vec<TaskId>,
+    input_replaced: bool,
 }
 
 /// The batch that is being made.
@@ -91,6 +93,8 @@ impl Building {
                 workflow: workflow.clone(),
                 tasks: Vec::new(),
                 at: HashMap::new(),
+                removed: Vec::new(),
+                input_replaced: false,
             });
             self.merged.len() - 1
         });
@@ -113,6 +117,23 @@ impl Merged {
             }
         }
     }
+
+    /// Forgets tasks: one that is not stored yet never will be.
+    fn remove(&mut self, ids: Vec<TaskId>) {
+        for id in ids {
+            let inserted = self.at.remove(&id).is_some_and(|index| {
+                let inserted = self.tasks[index].inserted;
+                self.tasks.swap_remove(index);
+                if let Some(moved) = self.tasks.get(index) {
+                    self.at.insert(moved.record.id, index);
+                }
+                inserted
+            });
+            if !inserted {
+                self.removed.push(id);
+            }
+        }
+    }
 }
 
 impl Core {
@@ -129,7 +150,7 @@ impl Core {
     }
 
     fn note(&mut self, id: WorkflowId, stored_revision: Option<u64>, snapshot: Option<Arc<Snapshot>>, decision: Decision) {
-        let Decision { workflow, tasks, effects, feed } = decision;
+        let Decision { workflow, tasks, removed, input_replaced, effects, feed } = decision;
         let Some(workflow) = workflow else { return };
         self.runs.touched(id, self.batch_number, workflow.status.is_terminal());
         self.index.observe_workflow(id, workflow.timer_at);
@@ -139,6 +160,8 @@ impl Core {
             self.fleet.observe(&change.record);
         }
         let merged = self.building.workflow(stored_revision, snapshot, workflow);
+        merged.input_replaced |= input_replaced;
+        merged.remove(removed);
         for change in tasks {
             merged.task(change);
         }
@@ -165,6 +188,10 @@ impl Core {
         match effect {
             Effect::Dispatch { task } => self.dispatch(workflow, task),
             Effect::Cancel { task, dispatch, agent, reason } => self.cancel_on_agent(task, dispatch, agent, reason),
+            Effect::Perform { .. }
+            | Effect::StartWorkflow { .. }
+            | Effect::TerminateWorkflow { .. }
+            | Effect::RetryWorkflow { .. } => tracing::error!(%workflow, ?effect, "this effect is not built"),
             Effect::Alert { task, message } => {
                 self.metrics.alerts.inc();
                 tracing::warn!(%workflow, ?task, "{message}");
@@ -221,6 +248,8 @@ impl Core {
                     stored_revision: merged.stored_revision,
                     workflow: merged.workflow,
                     tasks: merged.tasks,
+                    removed: merged.removed,
+                    input_replaced: merged.input_replaced,
                 })
                 .collect(),
             outbox: outbox.clone(),

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use conductor_engine::{Context, Event, Refusal, Run, WorkerUpdate};
-use conductor_model::{AgentId, TaskId, TenantName, WorkflowId, WorkflowStatus};
+use conductor_model::{AgentId, IdempotencyStrategy, TaskId, TenantName, WorkflowId, WorkflowStatus};
 use serde_json::Value;
 
 use super::message::{Answer, CommandError, Reply, StartKey, StartOrder};
-use super::{Core, DecideError};
-use crate::app::workflows::IdempotencyStrategy;
+use super::{Core, DecideError, StoredTaskDefs};
 
 impl Core {
     /// Starts a workflow, unless its idempotency key is taken.
@@ -37,7 +36,8 @@ impl Core {
         }
         self.runs.remember_plan(&plan);
         let snapshot = Arc::clone(plan.snapshot());
-        let mut context = Context { now: self.now, ids: &mut self.ids, jitter: rand::random() };
+        let catalogue = StoredTaskDefs { store: self.store.as_ref(), tenant: request.tenant.clone() };
+        let mut context = Context { now: self.now, ids: &mut self.ids, jitter: rand::random(), catalogue: &catalogue };
         let (run, decision) = Run::start(plan, request, &mut context);
         self.metrics.workflows_started.inc();
         self.runs.insert(run, self.batch_number);

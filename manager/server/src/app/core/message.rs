@@ -13,7 +13,7 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 
 use crate::app::AgentView;
-use crate::app::workflows::IdempotencyStrategy;
+use conductor_model::IdempotencyStrategy;
 
 /// Why a command changed nothing.
 #[derive(Clone, Debug, Error)]

@@ -33,8 +33,8 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use conductor_engine::{Context, Event, Refusal};
-use conductor_model::{AgentState, FeedEntry, Timestamp, WorkflowId};
+use conductor_engine::{Catalogue, Context, Event, Refusal};
+use conductor_model::{AgentState, FeedEntry, TaskDef, TenantName, Timestamp, WorkflowId};
 use conductor_store::{OutboxMessage, Store, StoreError};
 use tokio::sync::broadcast;
 
@@ -274,10 +274,29 @@ impl Core {
             return Err(DecideError::UnknownWorkflow);
         };
         let stored_revision = run.workflow().revision;
-        let mut context = Context { now: self.now, ids: &mut self.ids, jitter: rand::random() };
+        let catalogue = StoredTaskDefs { store: self.store.as_ref(), tenant: run.workflow().tenant.clone() };
+        let mut context = Context { now: self.now, ids: &mut self.ids, jitter: rand::random(), catalogue: &catalogue };
         let decision = run.decide(event, &mut context).map_err(DecideError::Refused)?;
         self.metrics.decisions.inc();
         Ok(self.apply(workflow, Some(stored_revision), decision))
+    }
+}
+
+/// Task definitions as they are stored now, for steps whose task is only found when they are reached.
+struct StoredTaskDefs<'s> {
+    store: &'s dyn Store,
+    tenant: TenantName,
+}
+
+impl Catalogue for StoredTaskDefs<'_> {
+    fn task_definition(&self, name: &str) -> Option<Arc<TaskDef>> {
+        match self.store.task_def(&self.tenant, name) {
+            Ok(definition) => definition.map(Arc::new),
+            Err(error) => {
+                tracing::error!(%error, name, "a task definition cannot be read; going on as if there were none");
+                None
+            }
+        }
     }
 }
 

@@ -123,6 +123,12 @@ impl From<CommandError> for crate::app::AppError {
                 Refusal::UnknownTask { task } => Self::not_found("task", task),
                 Refusal::TaskOver { .. } => Self::conflict("task-over", refusal.to_string()),
                 Refusal::TaskStatus { .. } | Refusal::NothingDue => Self::conflict("task-status", refusal.to_string()),
+                Refusal::StaleTurn { .. } => Self::conflict("stale-turn", refusal.to_string()),
+                Refusal::UnknownReference { reference } => Self::not_found("step", reference),
+                Refusal::AlreadyScheduled { .. } => Self::conflict("step-scheduled", refusal.to_string()),
+                Refusal::NothingToRetry => Self::conflict("nothing-to-retry", refusal.to_string()),
+                Refusal::NotRestartable { .. } => Self::conflict("not-restartable", refusal.to_string()),
+                Refusal::TooLarge { .. } => Self::invalid("too-large", refusal.to_string()),
                 Refusal::StaleDispatch { .. } => Self::conflict("stale-dispatch", refusal.to_string()),
                 Refusal::WorkflowStatus { status, .. } => {
                     let code = if status.is_terminal() { "workflow-over" } else { "workflow-not-paused" };
