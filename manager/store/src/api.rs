@@ -98,6 +98,17 @@ pub struct DecisionWrite {
     pub input_replaced: bool,
 }
 
+/// One hand-out of a task under a rate limit.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LimitedStart {
+    /// Owner.
+    pub tenant: TenantName,
+    /// Name of the task definition.
+    pub name: Arc<str>,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// Several decisions that are stored together: all or none.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
@@ -111,6 +122,10 @@ pub struct Batch {
     pub agents: Vec<AgentRecord>,
     /// Entries of the feed.
     pub feed: Vec<FeedEntry>,
+    /// Hand-outs under a rate limit.
+    pub starts: Vec<LimitedStart>,
+    /// Up to and with which moment earlier hand-outs of a name are dropped. Done before `starts` are stored.
+    pub starts_over: Vec<LimitedStart>,
 }
 
 /// A workflow as it is loaded to decide on it.
@@ -135,6 +150,8 @@ pub struct OpenWork {
     pub outbox: Vec<OutboxMessage>,
     /// All agents.
     pub agents: Vec<AgentRecord>,
+    /// Hand-outs under a rate limit; those of a name by time.
+    pub starts: Vec<LimitedStart>,
     /// The highest outbox id ever drawn.
     pub last_outbox_id: u64,
     /// The highest feed id ever drawn.

@@ -9,6 +9,7 @@ use conductor_model::{PluginName, Snapshot, TaskDef, TenantName, Violation, Work
 use conductor_store::{Store, StoreError};
 use sha2::{Digest, Sha256};
 
+use super::core::Message;
 use super::{App, AppError};
 use crate::clock;
 
@@ -97,7 +98,7 @@ impl App {
                 Ok(faults)
             })
             .await?;
-        self.inner.plans.definitions_changed();
+        self.definitions_changed();
         refuse_faults(faults)
     }
 
@@ -131,7 +132,7 @@ impl App {
                 Ok(faults)
             })
             .await?;
-        self.inner.plans.definitions_changed();
+        self.definitions_changed();
         refuse_faults(faults)
     }
 
@@ -151,7 +152,7 @@ impl App {
     pub async fn delete_task_def(&self, tenant: &TenantName, name: &str) -> Result<(), AppError> {
         let (owner, id) = (tenant.clone(), name.to_owned());
         let was_there = self.read(move |store| store.delete_task_def(&owner, &id)).await?;
-        self.inner.plans.definitions_changed();
+        self.definitions_changed();
         if was_there { Ok(()) } else { Err(AppError::not_found("task definition", name)) }
     }
 
@@ -162,8 +163,14 @@ impl App {
     pub async fn delete_workflow_def(&self, tenant: &TenantName, name: &str, version: i32) -> Result<(), AppError> {
         let (owner, id) = (tenant.clone(), name.to_owned());
         let was_there = self.read(move |store| store.delete_workflow_def(&owner, &id, version)).await?;
-        self.inner.plans.definitions_changed();
+        self.definitions_changed();
         if was_there { Ok(()) } else { Err(AppError::not_found("workflow definition", format!("{name} version {version}"))) }
+    }
+
+    /// What was read of definitions is read anew: compiled plans, and limits that tasks are held back by.
+    fn definitions_changed(&self) {
+        self.inner.plans.definitions_changed();
+        self.inner.core.tell(Message::DefinitionsChanged);
     }
 
     /// The compiled definitions that a workflow is started by.
@@ -217,7 +224,11 @@ fn faults_of(store: &dyn Store, tenant: &TenantName, definition: WorkflowDef) ->
 }
 
 /// Puts a workflow definition together with the task definitions that it names, and compiles both.
-fn compile(store: &dyn Store, tenant: &TenantName, definition: WorkflowDef) -> Result<Result<Plan, PlanError>, StoreError> {
+pub(super) fn compile(
+    store: &dyn Store,
+    tenant: &TenantName,
+    definition: WorkflowDef,
+) -> Result<Result<Plan, PlanError>, StoreError> {
     let mut names = BTreeSet::new();
     for task in &definition.tasks {
         definition_names(task, &mut names);

@@ -32,7 +32,7 @@ use conductor_model::FeedEntry;
 use conductor_store::{OutboxMessage, Store, StoreError};
 use tokio::sync::{broadcast, mpsc, watch};
 
-use self::core::{Core, CoreHandle, CoreSettings, Message, Outlets};
+use self::core::{Core, CoreHandle, CoreSettings, Message, Outlets, RealWorld};
 use self::definitions::PlanCache;
 use self::metrics::Metrics;
 use crate::broker::{self, Broker};
@@ -84,7 +84,14 @@ impl App {
             outputs_dir: outputs_dir.clone(),
         };
         let outlets = Outlets { outbox, feed: feed.clone() };
-        let core = Core::open(Arc::clone(&store), core_settings, outlets, metrics.clone(), handle.clone())?;
+        let core = Core::open(
+            Arc::clone(&store),
+            core_settings,
+            outlets,
+            metrics.clone(),
+            handle.clone(),
+            Box::<RealWorld>::default(),
+        )?;
         let thread = std::thread::Builder::new()
             .name("deciding".to_owned())
             .spawn(move || core.run(&messages))

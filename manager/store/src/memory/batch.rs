@@ -38,6 +38,10 @@ impl State {
         for agent in batch.agents {
             self.agents.insert(agent.id.clone(), agent);
         }
+        for over in batch.starts_over {
+            self.starts.retain(|start| (&start.tenant, &start.name) != (&over.tenant, &over.name) || start.at > over.at);
+        }
+        self.starts.extend(batch.starts);
         for entry in batch.feed {
             self.last_feed_id = self.last_feed_id.max(entry.id);
             self.feed.insert(entry.id, entry);

@@ -9,7 +9,7 @@ use conductor_model::{
     WorkflowDef, WorkflowId, WorkflowRecord,
 };
 
-use crate::OutboxMessage;
+use crate::{LimitedStart, OutboxMessage};
 
 /// Everything, behind one lock.
 #[derive(Debug, Default)]
@@ -27,6 +27,7 @@ pub(super) struct State {
     pub(super) feed: BTreeMap<u64, FeedEntry>,
     pub(super) last_feed_id: u64,
     pub(super) agents: BTreeMap<AgentId, AgentRecord>,
+    pub(super) starts: Vec<LimitedStart>,
     pub(super) logs: BTreeMap<(TaskId, u64), (TenantName, LogLine)>,
     pub(super) task_defs: BTreeMap<(TenantName, String), TaskDef>,
     pub(super) workflow_defs: BTreeMap<(TenantName, String, i32), WorkflowDef>,

@@ -47,6 +47,11 @@ impl MemoryStore {
     }
 }
 
+fn sorted<T: Ord>(mut list: Vec<T>) -> Vec<T> {
+    list.sort();
+    list
+}
+
 fn below<I>(id: Option<I>) -> (Bound<I>, Bound<I>) {
     (Bound::Unbounded, id.map_or(Bound::Unbounded, Bound::Excluded))
 }
@@ -71,6 +76,7 @@ impl Store for MemoryStore {
             tasks: tasks.cloned().collect(),
             outbox: state.outbox.values().cloned().collect(),
             agents: state.agents.values().cloned().collect(),
+            starts: sorted(state.starts.clone()),
             last_outbox_id: state.last_outbox_id,
             last_feed_id: state.last_feed_id,
         })

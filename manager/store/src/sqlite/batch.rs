@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::counters::Counter;
-use super::{agents, feed, outbox, tasks, workflows};
+use super::{agents, feed, limited_starts, outbox, tasks, workflows};
 use crate::{Batch, DecisionWrite, StoreError};
 
 /// Writes the batch. On an error the caller undoes what was written.
@@ -20,6 +20,8 @@ pub(super) fn write(connection: &Connection, batch: Batch) -> Result<(), StoreEr
     for agent in &batch.agents {
         agents::put(connection, agent)?;
     }
+    limited_starts::delete(connection, &batch.starts_over)?;
+    limited_starts::insert(connection, &batch.starts)?;
     for entry in &batch.feed {
         feed::insert(connection, entry)?;
     }

@@ -13,7 +13,10 @@ struct Migration {
     sql: &'static str,
 }
 
-const MIGRATIONS: &[Migration] = &[Migration { number: 1, sql: include_str!("../../migrations/0001_start.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { number: 1, sql: include_str!("../../migrations/0001_start.sql") },
+    Migration { number: 2, sql: include_str!("../../migrations/0002_limited_starts.sql") },
+];
 
 /// Brings the database up to this program's version, all steps or none.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {

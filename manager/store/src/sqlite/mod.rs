@@ -8,6 +8,7 @@ mod codec;
 mod counters;
 mod definitions;
 mod feed;
+mod limited_starts;
 mod logs;
 mod migrate;
 mod node_instances;

@@ -14,7 +14,9 @@ use super::counters::Counter;
 use super::open::OpenError;
 use super::readers::Readers;
 use super::writer::{Job, Writer};
-use super::{agents, batch, definitions, feed, logs, node_instances, open, outbox, plugins, tasks, tokens, workflows};
+use super::{
+    agents, batch, definitions, feed, limited_starts, logs, node_instances, open, outbox, plugins, tasks, tokens, workflows,
+};
 use crate::{Batch, Done, OpenWork, Page, Store, StoreError, StoredRun, TaskFilter, WorkflowFilter};
 
 /// Keeps everything in one SQLite file.
@@ -56,6 +58,7 @@ impl Store for SqliteStore {
                 tasks: tasks::open(connection)?,
                 outbox: outbox::all(connection)?,
                 agents: agents::all(connection)?,
+                starts: limited_starts::all(connection)?,
                 last_outbox_id: Counter::Outbox.highest(connection)?,
                 last_feed_id: Counter::Feed.highest(connection)?,
             })

@@ -3,8 +3,8 @@
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
-use conductor_model::{TaskStatus, WorkflowStatus};
-use conductor_store::{Batch, Store, StoreError};
+use conductor_model::{TaskStatus, Timestamp, WorkflowStatus};
+use conductor_store::{Batch, LimitedStart, Store, StoreError};
 use serde_json::json;
 
 use crate::fixtures::*;
@@ -61,6 +61,7 @@ pub fn a_stale_revision_rolls_back_the_whole_batch(store: &dyn Store) {
         outbox_done: vec![],
         agents: vec![agent("agent-1")],
         feed: vec![entry(1, tenant())],
+        ..Batch::default()
     };
     let error = store.commit(refused).unwrap_err();
     assert!(matches!(error, StoreError::Conflict { workflow: id } if id == workflow.id), "{error}");
@@ -262,4 +263,15 @@ pub fn a_closed_store_refuses(store: &dyn Store) {
     assert!(matches!(store.commit(batch(vec![])), Err(StoreError::Closed)));
     assert!(matches!(store.workflow(&tenant(), workflow.id), Err(StoreError::Closed)));
     assert!(matches!(store.trim_feed(1), Err(StoreError::Closed)));
+}
+
+pub fn hand_outs_under_a_limit_are_kept_until_they_no_longer_count(store: &dyn Store) {
+    let start = |name: &str, at: i64| LimitedStart { tenant: tenant(), name: Arc::from(name), at: Timestamp(at) };
+    let starts = vec![start("b", 10), start("a", 30), start("a", 10), start("a", 10)];
+    store.commit(Batch { starts, ..Batch::default() }).unwrap();
+    let kept = store.open_work().unwrap().starts;
+    assert_eq!(kept, [start("a", 10), start("a", 10), start("a", 30), start("b", 10)]);
+    let (starts, starts_over) = (vec![start("a", 40)], vec![start("a", 10)]);
+    store.commit(Batch { starts, starts_over, ..Batch::default() }).unwrap();
+    assert_eq!(store.open_work().unwrap().starts, [start("a", 30), start("a", 40), start("b", 10)]);
 }

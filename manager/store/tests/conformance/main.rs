@@ -42,6 +42,7 @@ cases! {
     batches::open_work_is_what_is_not_over,
     batches::numbers_survive_their_rows,
     batches::a_closed_store_refuses,
+    batches::hand_outs_under_a_limit_are_kept_until_they_no_longer_count,
     lists::workflows_are_listed_newest_first_in_pages,
     lists::every_filter_of_workflows_narrows_the_list,
     lists::tasks_are_listed_by_workflow_status_and_name,

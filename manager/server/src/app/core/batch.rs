@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use conductor_engine::{Decision, Effect, TaskChange};
-use conductor_model::{AgentRecord, FeedEntry, Snapshot, TaskId, WorkflowId, WorkflowRecord};
-use conductor_store::{Batch, DecisionWrite, OutboxMessage, StoreError};
+use conductor_model::{AgentRecord, FeedEntry, Snapshot, TaskId, TenantName, Timestamp, WorkflowId, WorkflowRecord};
+use conductor_store::{Batch, DecisionWrite, LimitedStart, OutboxMessage, StoreError};
 
 use super::message::{Announcement, CommandError, Message};
 use super::{BATCHES_IN_FLIGHT_MAX, Core, Decided};
@@ -39,6 +39,9 @@ pub(super) struct Building {
     agents: HashMap<conductor_model::AgentId, AgentRecord>,
     outbox: Vec<OutboxMessage>,
     feed: Vec<FeedEntry>,
+    starts: Vec<LimitedStart>,
+    /// Up to when hand-outs of a name no longer count.
+    starts_over: HashMap<(TenantName, Arc<str>), Timestamp>,
     pub(super) outbox_done: Vec<u64>,
     after: Vec<After>,
 }
@@ -78,6 +81,12 @@ impl Building {
     /// Notes that an agent changed.
     pub(super) fn agent(&mut self, record: AgentRecord) {
         self.agents.insert(record.id.clone(), record);
+    }
+
+    /// Notes a hand-out under a rate, and up to when those before it no longer count.
+    pub(super) fn limited_start(&mut self, start: LimitedStart, over: Timestamp) {
+        self.starts_over.insert((start.tenant.clone(), Arc::clone(&start.name)), over);
+        self.starts.push(start);
     }
 
     fn workflow(
@@ -158,6 +167,10 @@ impl Core {
         for change in &tasks {
             self.index.observe(&change.record, self.now);
             self.fleet.observe(&change.record);
+        }
+        for task in &removed {
+            self.index.forget(*task);
+            self.fleet.forget(*task);
         }
         let merged = self.building.workflow(stored_revision, snapshot, workflow);
         merged.input_replaced |= input_replaced;
@@ -256,6 +269,12 @@ impl Core {
             outbox_done: building.outbox_done,
             agents: building.agents.into_values().collect(),
             feed: feed.clone(),
+            starts: building.starts,
+            starts_over: building
+                .starts_over
+                .into_iter()
+                .map(|((tenant, name), at)| LimitedStart { tenant, name, at })
+                .collect(),
         };
         let outlets = self.outlets.clone();
         let handle = self.handle.clone();

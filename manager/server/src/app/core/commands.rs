@@ -37,7 +37,7 @@ impl Core {
         self.runs.remember_plan(&plan);
         let snapshot = Arc::clone(plan.snapshot());
         let catalogue = StoredTaskDefs { store: self.store.as_ref(), tenant: request.tenant.clone() };
-        let mut context = Context { now: self.now, ids: &mut self.ids, jitter: rand::random(), catalogue: &catalogue };
+        let mut context = Context { now: self.now, jitter: self.world.chance(), ids: self.world.ids(), catalogue: &catalogue };
         let (run, decision) = Run::start(plan, request, &mut context);
         self.metrics.workflows_started.inc();
         self.runs.insert(run, self.batch_number);

@@ -90,6 +90,12 @@ impl Fleet {
         }
     }
 
+    /// A task is gone.
+    pub(super) fn forget(&mut self, task: TaskId) {
+        self.release(task);
+        self.refused_by.remove(&task);
+    }
+
     fn release(&mut self, task: TaskId) {
         self.renewed.remove(&task);
         if let Some(agent) = self.holder.remove(&task).and_then(|holder| self.agents.get_mut(&holder)) {

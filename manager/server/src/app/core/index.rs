@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use conductor_model::{AgentId, TaskId, TaskRecord, TaskStatus, TenantName, Timestamp, WorkflowId};
 
+use super::limits::{Gates, LimitKey};
 use super::timers::{Timer, Timers};
 
 /// Which tasks a poller may get.
@@ -39,6 +40,8 @@ enum Place {
     Queue(QueueKey),
     /// Waits for an agent.
     Class(ClassKey),
+    /// Would wait for an agent, and is held back by a limit.
+    Held(ClassKey),
     /// An agent has it.
     Claimed { agent: AgentId, dispatch: u32, since: Timestamp },
 }
@@ -46,6 +49,9 @@ enum Place {
 #[derive(Debug)]
 struct Open {
     workflow: WorkflowId,
+    limit: LimitKey,
+    /// Whether a worker or an agent has it.
+    out: bool,
     rank: Rank,
     place: Place,
     /// Where it goes once it is visible.
@@ -60,6 +66,7 @@ pub(super) struct Index {
     queues: HashMap<QueueKey, BTreeSet<Rank>>,
     classes: BTreeMap<ClassKey, BTreeSet<Rank>>,
     pub(super) timers: Timers,
+    pub(super) gates: Gates,
     /// Queues that got a task since pollers were last served.
     pub(super) woken: BTreeSet<QueueKey>,
     /// Whether a place may have become possible since places were last looked for.
@@ -70,8 +77,10 @@ impl Index {
     /// Takes note of how a task stands now.
     pub(super) fn observe(&mut self, task: &TaskRecord, now: Timestamp) {
         self.forget_place(task.id);
+        self.count_out(task);
         if task.status.is_terminal() {
             self.open.remove(&task.id);
+            self.gates.gave_way(&task.tenant, &task.definition_name);
             self.timers.clear(&Timer::Task(task.id));
             self.timers.clear(&Timer::Visible(task.id));
             return;
@@ -91,9 +100,33 @@ impl Index {
         } else {
             self.timers.clear(&Timer::Visible(task.id));
         }
-        let open = Open { workflow: task.workflow_id, rank, place: Place::Nowhere, later, timer_at: task.timer_at };
+        let limit = LimitKey { tenant: task.tenant.clone(), name: task.definition_name.clone() };
+        let (workflow, timer_at) = (task.workflow_id, task.timer_at);
+        let open = Open { workflow, limit, out: is_out(task), rank, place: Place::Nowhere, later, timer_at };
         self.open.insert(task.id, open);
         self.enter(task.id, place);
+    }
+
+    /// A task is gone.
+    pub(super) fn forget(&mut self, task: TaskId) {
+        self.forget_place(task);
+        self.timers.clear(&Timer::Task(task));
+        self.timers.clear(&Timer::Visible(task));
+        if let Some(open) = self.open.remove(&task) {
+            if open.out {
+                self.gates.count(&open.limit.tenant, &open.limit.name, false);
+            }
+            self.gates.gave_way(&open.limit.tenant, &open.limit.name);
+        }
+    }
+
+    /// Counts tasks that go out and come back.
+    fn count_out(&mut self, task: &TaskRecord) {
+        let was = self.open.get(&task.id).is_some_and(|open| open.out);
+        let is = is_out(task);
+        if was != is {
+            self.gates.count(&task.tenant, &task.definition_name, is);
+        }
     }
 
     /// Takes note of a workflow's own timer; `None` also when it is over.
@@ -116,7 +149,31 @@ impl Index {
         self.forget_place(task);
         if let Some(open) = self.open.get_mut(&task) {
             open.place = Place::Nowhere;
+            self.gates.gave_way(&open.limit.tenant, &open.limit.name);
         }
+    }
+
+    /// Takes a task for agents out of its class until its name's limit allows it.
+    pub(super) fn hold_back(&mut self, task: TaskId) {
+        let Some(Place::Class(class)) = self.open.get(&task).map(|open| open.place.clone()) else { return };
+        self.forget_place(task);
+        if let Some(open) = self.open.get_mut(&task) {
+            self.gates.hold(open.limit.clone(), class.clone(), open.rank);
+            open.place = Place::Held(class);
+        }
+    }
+
+    /// Puts a task that was held back where it waits for an agent.
+    pub(super) fn let_through(&mut self, task: TaskId) {
+        if let Some(Place::Held(class)) = self.open.get(&task).map(|open| open.place.clone()) {
+            self.forget_place(task);
+            self.enter(task, Place::Class(class));
+        }
+    }
+
+    /// What an open task's limits are counted by.
+    pub(super) fn limit_key(&self, task: TaskId) -> Option<&LimitKey> {
+        self.open.get(&task).map(|open| &open.limit)
     }
 
     /// Takes a task out of where it waits until a moment.
@@ -124,6 +181,7 @@ impl Index {
         self.forget_place(task);
         if let Some(open) = self.open.get_mut(&task) {
             open.later = Some(std::mem::replace(&mut open.place, Place::Nowhere));
+            self.gates.gave_way(&open.limit.tenant, &open.limit.name);
             self.timers.set(Timer::Visible(task), until);
         }
     }
@@ -131,7 +189,7 @@ impl Index {
     fn enter(&mut self, task: TaskId, place: Place) {
         let Some(open) = self.open.get_mut(&task) else { return };
         match &place {
-            Place::Nowhere | Place::Claimed { .. } => {}
+            Place::Nowhere | Place::Claimed { .. } | Place::Held(_) => {}
             Place::Queue(key) => {
                 self.queues.entry(key.clone()).or_default().insert(open.rank);
                 self.woken.insert(key.clone());
@@ -149,6 +207,7 @@ impl Index {
         match &open.place {
             Place::Nowhere => {}
             Place::Claimed { .. } => self.places_changed = true,
+            Place::Held(class) => self.gates.release(&open.limit, class, open.rank),
             Place::Queue(key) => {
                 if let Some(queue) = self.queues.get_mut(key) {
                     queue.remove(&open.rank);
@@ -168,9 +227,20 @@ impl Index {
         }
     }
 
-    /// The first task of a queue.
-    pub(super) fn first_in_queue(&self, key: &QueueKey) -> Option<TaskId> {
-        self.queues.get(key)?.first().map(|rank| rank.task)
+    /// The first task of a queue, and its workflow.
+    pub(super) fn first_in_queue(&self, key: &QueueKey) -> Option<(TaskId, WorkflowId)> {
+        let task = self.queues.get(key)?.first()?.task;
+        Some((task, self.workflow_of(task)?))
+    }
+
+    /// The place of a queue's first task among all that wait.
+    pub(super) fn first_rank(&self, key: &QueueKey) -> Option<Rank> {
+        self.queues.get(key)?.first().copied()
+    }
+
+    /// How many tasks wait in a queue.
+    pub(super) fn queue_len(&self, key: &QueueKey) -> usize {
+        self.queues.get(key).map_or(0, BTreeSet::len)
     }
 
     /// All classes with a task that waits, by their best task.
@@ -194,7 +264,7 @@ impl Index {
     pub(super) fn claimed_dispatch(&self, task: TaskId) -> Option<u32> {
         match &self.open.get(&task)?.place {
             Place::Claimed { dispatch, .. } => Some(*dispatch),
-            Place::Nowhere | Place::Queue(_) | Place::Class(_) => None,
+            Place::Nowhere | Place::Queue(_) | Place::Class(_) | Place::Held(_) => None,
         }
     }
 
@@ -202,7 +272,7 @@ impl Index {
     pub(super) fn claim(&self, task: TaskId) -> Option<(&AgentId, u32, Timestamp)> {
         match &self.open.get(&task)?.place {
             Place::Claimed { agent, dispatch, since } => Some((agent, *dispatch, *since)),
-            Place::Nowhere | Place::Queue(_) | Place::Class(_) => None,
+            Place::Nowhere | Place::Queue(_) | Place::Class(_) | Place::Held(_) => None,
         }
     }
 
@@ -225,6 +295,14 @@ impl Index {
         let queued = self.queues.values().map(BTreeSet::len).sum();
         let waiting = self.classes.values().map(BTreeSet::len).sum();
         [self.open.len(), queued, waiting, self.timers.len()]
+    }
+}
+
+/// Whether a worker or an agent has the task.
+fn is_out(task: &TaskRecord) -> bool {
+    match &task.agent {
+        Some(part) => part.assigned.is_some() && !task.status.is_terminal(),
+        None => task.status == TaskStatus::InProgress && task.task_type == conductor_model::definition::TaskType::Simple,
     }
 }
 

@@ -168,6 +168,8 @@ pub enum Message {
     BrokerConnected(bool),
     /// Plugins were added or removed.
     PluginsChanged,
+    /// Task definitions were stored or removed.
+    DefinitionsChanged,
     /// A batch was stored, or not.
     Committed { batch: u64, result: Result<(), StoreError> },
     /// Store what is decided and end.
@@ -202,6 +204,7 @@ impl Message {
             | Self::OutboxDone(_)
             | Self::BrokerConnected(_)
             | Self::PluginsChanged
+            | Self::DefinitionsChanged
             | Self::Committed { .. }
             | Self::Stop => {}
         }

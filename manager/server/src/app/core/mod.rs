@@ -8,6 +8,7 @@
 //! - `message`: what it can be told.
 //! - `runs`: workflows in memory.
 //! - `index`: what waits for pollers, for a place or for a moment; derived from the task records alone.
+//! - `limits`: how many tasks of a name may be out, and how many may go out in a time.
 //! - `fleet`: agents, their leases and what they have.
 //! - `commands`, `polling`, `placing`, `reports`: one room for each kind of event.
 //! - `batch`: what is to be stored, and what follows once it is.
@@ -16,15 +17,18 @@ mod batch;
 mod commands;
 mod fleet;
 mod index;
+mod limits;
 mod message;
 mod placing;
 mod polling;
 mod reports;
 mod runs;
+mod surroundings;
 mod timers;
 
 pub use message::{Announcement, CommandError, CoreHandle, Message, PollRequest, Sender, StartOrder};
 pub(crate) use reports::output_path;
+pub use surroundings::{RealWorld, Surroundings};
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -41,11 +45,11 @@ use tokio::sync::broadcast;
 use self::batch::Building;
 use self::fleet::Fleet;
 use self::index::Index;
+use self::limits::{LimitKey, Limits};
 use self::message::Answer;
 use self::polling::Polling;
 use self::runs::Runs;
 use crate::app::metrics::Metrics;
-use crate::clock::{self, SystemIds};
 
 /// Batches that are on their way to the disk while the next one is made.
 const BATCHES_IN_FLIGHT_MAX: u64 = 2;
@@ -85,8 +89,10 @@ pub struct Core {
     outlets: Outlets,
     metrics: Metrics,
     handle: CoreHandle,
-    ids: SystemIds,
+    world: Box<dyn Surroundings>,
     now: Timestamp,
+    /// Limits of registered task definitions, as looked up last; `None` = there is no definition.
+    limits: HashMap<LimitKey, Option<Limits>>,
     runs: Runs,
     index: Index,
     fleet: Fleet,
@@ -126,15 +132,18 @@ impl Core {
         outlets: Outlets,
         metrics: Metrics,
         handle: CoreHandle,
+        mut world: Box<dyn Surroundings>,
     ) -> Result<Self, StoreError> {
+        let now = world.now();
         let mut core = Self {
             store,
             settings,
             outlets,
             metrics,
             handle,
-            ids: SystemIds,
-            now: clock::now(),
+            world,
+            now,
+            limits: HashMap::new(),
             runs: Runs::default(),
             index: Index::default(),
             fleet: Fleet::default(),
@@ -157,7 +166,7 @@ impl Core {
     /// Drops the memory and builds it anew from the store: at start, and after a batch that could not be stored.
     fn rebuild(&mut self) -> Result<(), StoreError> {
         let work = self.store.open_work()?;
-        self.now = clock::now();
+        self.now = self.world.now();
         self.runs = Runs::default();
         self.index = Index::default();
         self.starting_keys.clear();
@@ -174,6 +183,10 @@ impl Core {
                 self.fleet.claim(agent, task.id);
             }
         }
+        self.index.gates.remember(work.starts);
+        for (poller, until) in self.polling.deadlines() {
+            self.index.timers.set(timers::Timer::Poller(poller), until);
+        }
         for message in work.outbox {
             let _ = self.outlets.outbox.send(message);
         }
@@ -189,11 +202,11 @@ impl Core {
             let mut handled = 0;
             match messages.recv_timeout(self.wait()) {
                 Ok(message) => {
-                    self.now = clock::now();
+                    self.now = self.world.now();
                     self.handle(message);
                     handled += 1;
                 }
-                Err(RecvTimeoutError::Timeout) => self.now = clock::now(),
+                Err(RecvTimeoutError::Timeout) => self.now = self.world.now(),
                 Err(RecvTimeoutError::Disconnected) => self.stopping = true,
             }
             while handled < MESSAGES_PER_BATCH_MAX
@@ -206,6 +219,21 @@ impl Core {
         }
     }
 
+    /// One round, for who drives it without a thread: takes what was said until now, and does what follows.
+    pub fn step(&mut self, messages: &Receiver<Message>) {
+        self.now = self.world.now();
+        while let Ok(message) = messages.try_recv() {
+            self.handle(message);
+        }
+        self.turn();
+    }
+
+    /// The next moment at which something is due by itself.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.index.timers.next_due()
+    }
+
     /// What follows on messages: timers that are due, places, polls, and the batch.
     fn turn(&mut self) {
         if self.failed.is_some() {
@@ -213,6 +241,7 @@ impl Core {
             return;
         }
         self.fire_timers();
+        self.open_eased_gates();
         self.place_waiting();
         self.serve_pollers();
         self.submit_batch();
@@ -265,6 +294,7 @@ impl Core {
             Message::OutboxDone(ids) => self.building.outbox_done.extend(ids),
             Message::BrokerConnected(connected) => self.broker_connected(connected),
             Message::PluginsChanged => self.fleet.plugins.clear(),
+            Message::DefinitionsChanged => self.definitions_changed(),
         }
     }
 
@@ -275,7 +305,7 @@ impl Core {
         };
         let stored_revision = run.workflow().revision;
         let catalogue = StoredTaskDefs { store: self.store.as_ref(), tenant: run.workflow().tenant.clone() };
-        let mut context = Context { now: self.now, ids: &mut self.ids, jitter: rand::random(), catalogue: &catalogue };
+        let mut context = Context { now: self.now, jitter: self.world.chance(), ids: self.world.ids(), catalogue: &catalogue };
         let decision = run.decide(event, &mut context).map_err(DecideError::Refused)?;
         self.metrics.decisions.inc();
         Ok(self.apply(workflow, Some(stored_revision), decision))

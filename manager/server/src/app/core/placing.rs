@@ -38,12 +38,23 @@ impl Core {
             let selector = class.requires.as_deref().map(str::parse::<Selector>).transpose();
             while let Some(task) = self.index.first_in_class(&class) {
                 let Some(workflow) = self.index.workflow_of(task) else { break };
+                let limit = self.index.limit_key(task).cloned();
+                let room = limit.as_ref().and_then(|limit| self.room_for(limit, workflow, task));
+                if room == Some(0) {
+                    self.index.hold_back(task);
+                    continue;
+                }
                 let placing = match &selector {
                     Ok(selector) => self.place_task(&class, selector.as_ref(), workflow, task),
                     Err(error) => self.cannot_ever(workflow, task, error.to_string()),
                 };
                 if let Placing::NoRoom = placing {
                     break;
+                }
+                if let (Some(limit), Some(_)) = (&limit, room)
+                    && self.index.claim(task).is_some()
+                {
+                    self.handed_out(limit);
                 }
             }
         }
@@ -86,7 +97,7 @@ impl Core {
         let incarnation = self.fleet.agents.get(&agent).map(|agent| agent.record.incarnation.clone()).unwrap_or_default();
         match self.decide(workflow, Event::Assigned { task, agent, incarnation, alternates }) {
             Ok(_) => {}
-            Err(DecideError::Refused(_)) => self.index.park(task),
+            Err(DecideError::Refused(_)) => self.look_again(workflow, task),
             Err(error) => {
                 tracing::error!(%task, %error, "a task could not be given to an agent");
                 self.index.park(task);

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use conductor_engine::{Event, Refusal};
-use conductor_model::TaskRecord;
+use conductor_model::{TaskId, TaskRecord, Timestamp, WorkflowId};
 
 use super::index::QueueKey;
+use super::limits::LimitKey;
 use super::message::{CommandError, PollRequest};
 use super::timers::Timer;
 use super::{Core, DecideError};
@@ -25,6 +26,22 @@ impl Polling {
         self.queues.entry(key.clone()).or_default().push_back(self.last);
         self.waiting.insert(self.last, (key, request));
         self.last
+    }
+
+    /// Puts a poller back that was taken for nothing: it stays the first.
+    fn put_back(&mut self, key: &QueueKey, id: u64, request: PollRequest) {
+        self.queues.entry(key.clone()).or_default().push_front(id);
+        self.waiting.insert(id, (key.clone(), request));
+    }
+
+    /// How many pollers wait at a queue, give or take those that went away.
+    fn waiting_at(&self, key: &QueueKey) -> usize {
+        self.queues.get(key).map_or(0, VecDeque::len)
+    }
+
+    /// Until when each poller waits.
+    pub(super) fn deadlines(&self) -> impl Iterator<Item = (u64, Timestamp)> {
+        self.waiting.iter().map(|(id, (_, request))| (*id, request.until))
     }
 
     /// Takes the first poller of a queue that still waits.
@@ -63,7 +80,9 @@ impl Core {
             task_type: Arc::from(request.task_type.as_str()),
             domain: request.domain.clone(),
         };
-        let tasks = self.take_tasks(&key, &request.worker, request.count);
+        // Who waits already is served first, at the end of this turn.
+        let behind = request.until > self.now && self.polling.waiting_at(&key) > 0;
+        let tasks = if behind { Vec::new() } else { self.take_tasks(&key, &request.worker, request.count) };
         if !tasks.is_empty() {
             self.building.reply(request.reply, tasks);
         } else if request.until > self.now {
@@ -75,26 +94,63 @@ impl Core {
         }
     }
 
-    /// Serves the pollers of queues that got a task.
+    /// Serves the pollers of queues that got a task or may hand one out again: the queue with the best task first.
     pub(super) fn serve_pollers(&mut self) {
-        while let Some(key) = self.index.woken.pop_first() {
-            while self.index.first_in_queue(&key).is_some() {
-                let Some((id, request)) = self.polling.take(&key) else { break };
-                self.index.timers.clear(&Timer::Poller(id));
-                let tasks = self.take_tasks(&key, &request.worker, request.count);
-                self.building.reply(request.reply, tasks);
+        while !self.index.woken.is_empty() {
+            let mut woken: Vec<_> = std::mem::take(&mut self.index.woken)
+                .into_iter()
+                .filter_map(|key| Some((self.index.first_rank(&key)?, key)))
+                .collect();
+            woken.sort_unstable();
+            for (_, key) in woken {
+                self.serve_queue(&key);
             }
         }
     }
 
+    /// Serves the pollers of one queue. What there is is shared among those who wait, so that one who asks for many does
+    /// not leave the others without.
+    fn serve_queue(&mut self, key: &QueueKey) {
+        while let waiting @ 1.. = self.index.queue_len(key) {
+            let pollers = self.polling.waiting_at(key);
+            let Some((id, request)) = self.polling.take(key) else { return };
+            let share = self.room_at(key).min(waiting).div_ceil(pollers.max(1)).max(1);
+            let tasks = self.take_tasks(key, &request.worker, request.count.min(share));
+            if tasks.is_empty() {
+                self.polling.put_back(key, id, request);
+                return;
+            }
+            self.index.timers.clear(&Timer::Poller(id));
+            self.building.reply(request.reply, tasks);
+        }
+    }
+
+    /// How many tasks of a queue its limit lets out now.
+    fn room_at(&mut self, key: &QueueKey) -> usize {
+        let Some((task, workflow)) = self.index.first_in_queue(key) else { return 0 };
+        let limit = LimitKey { tenant: key.tenant.clone(), name: Arc::clone(&key.task_type) };
+        self.room_for(&limit, workflow, task).unwrap_or(usize::MAX)
+    }
+
     fn take_tasks(&mut self, key: &QueueKey, worker: &str, count: usize) -> Vec<TaskRecord> {
         let mut taken = Vec::new();
+        let limit = LimitKey { tenant: key.tenant.clone(), name: Arc::clone(&key.task_type) };
         while taken.len() < count
-            && let Some(task) = self.index.first_in_queue(key)
+            && let Some((task, workflow)) = self.index.first_in_queue(key)
         {
-            let Some(workflow) = self.index.workflow_of(task) else { break };
+            let room = self.room_for(&limit, workflow, task);
+            if room == Some(0) {
+                self.queue_is_shut(&limit, key);
+                break;
+            }
             match self.decide(workflow, Event::Polled { task, worker: worker.to_owned() }) {
-                Ok(decided) => taken.extend(decided.tasks.into_iter().filter(|record| record.id == task)),
+                Ok(decided) => {
+                    if room.is_some() {
+                        self.handed_out(&limit);
+                    }
+                    taken.extend(decided.tasks.into_iter().filter(|record| record.id == task));
+                }
+                Err(DecideError::Refused(Refusal::TaskStatus { .. })) => self.look_again(workflow, task),
                 Err(DecideError::Refused(Refusal::WorkflowStatus { .. })) => self.index.park(task),
                 Err(error) => {
                     tracing::error!(%task, %error, "a queued task could not be handed out");
@@ -103,6 +159,19 @@ impl Core {
             }
         }
         taken
+    }
+}
+
+impl Core {
+    /// A task that waits could not be taken: the clock was set back, and its moment is still to come. Whatever else keeps it,
+    /// it does not stay in front of others.
+    pub(super) fn look_again(&mut self, workflow: WorkflowId, task: TaskId) {
+        self.index.park(task);
+        if let Some(record) = self.runs.peek(workflow).and_then(|run| run.task(task))
+            && record.visible_at > self.now
+        {
+            self.index.observe(record, self.now);
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use conductor_engine::Event;
 use conductor_model::{AgentId, TaskId, Timestamp, WorkflowId};
 
+use super::limits::LimitKey;
 use super::{Core, DecideError};
 
 /// Most timers fired in one turn, so that a flood of them does not keep callers waiting.
@@ -23,6 +24,8 @@ pub(super) enum Timer {
     Lease(AgentId),
     /// A poller's patience ends.
     Poller(u64),
+    /// A limit allows another hand-out.
+    Gate(LimitKey),
 }
 
 /// All moments, in order.
@@ -81,6 +84,7 @@ impl Core {
                 Timer::Workflow(workflow) => self.log_refusal(workflow, Event::WorkflowTimer),
                 Timer::Lease(agent) => self.lease_ended(&agent),
                 Timer::Poller(poller) => self.polling.give_up(poller),
+                Timer::Gate(key) => self.open_gate(&key),
             }
         }
     }

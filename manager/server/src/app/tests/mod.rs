@@ -2,6 +2,8 @@
 
 mod agents;
 mod failures;
+mod limits;
+mod stage;
 mod workers;
 
 use std::path::PathBuf;
