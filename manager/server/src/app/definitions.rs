@@ -10,6 +10,7 @@ use conductor_store::{Store, StoreError};
 use sha2::{Digest, Sha256};
 
 use super::core::Message;
+use super::perform::{Scripts, script_faults};
 use super::{App, AppError};
 use crate::clock;
 
@@ -114,12 +115,13 @@ impl App {
         by: &str,
     ) -> Result<(), AppError> {
         let (owner, by) = (tenant.clone(), by.to_owned());
+        let performers = self.inner.performers.clone();
         let faults = self
             .read(move |store| {
                 let mut faults = Vec::new();
                 for (index, definition) in definitions.iter().enumerate() {
                     let several = definitions.len() > 1;
-                    let own = faults_of(store, &owner, definition.clone())?;
+                    let own = faults_of(store, performers.scripts(), &owner, definition.clone())?;
                     faults.extend(own.into_iter().map(|fault| if several { below(index, fault) } else { fault }));
                 }
                 if faults.is_empty() {
@@ -141,8 +143,8 @@ impl App {
     /// # Errors
     /// `definition-invalid` with every fault.
     pub async fn validate_workflow_def(&self, tenant: &TenantName, definition: WorkflowDef) -> Result<(), AppError> {
-        let owner = tenant.clone();
-        refuse_faults(self.read(move |store| faults_of(store, &owner, definition)).await?)
+        let (owner, performers) = (tenant.clone(), self.inner.performers.clone());
+        refuse_faults(self.read(move |store| faults_of(store, performers.scripts(), &owner, definition)).await?)
     }
 
     /// Removes a task definition. Workflows that run keep theirs.
@@ -188,10 +190,17 @@ impl App {
         }
         let in_place = given.is_some();
         let (owner, wanted) = (tenant.clone(), name.to_owned());
+        let performers = self.inner.performers.clone();
         let compiled = self
             .read(move |store| {
                 let definition = match given {
-                    Some(definition) => Some(definition),
+                    Some(definition) => {
+                        let faults = script_faults(performers.scripts(), &definition);
+                        if !faults.is_empty() {
+                            return Ok(Some(Err(PlanError::Invalid(faults))));
+                        }
+                        Some(definition)
+                    }
                     None => store.workflow_def(&owner, &wanted, version)?,
                 };
                 definition.map(|definition| compile(store, &owner, definition)).transpose()
@@ -216,9 +225,14 @@ impl App {
     }
 }
 
-fn faults_of(store: &dyn Store, tenant: &TenantName, definition: WorkflowDef) -> Result<Vec<Violation>, StoreError> {
+fn faults_of(
+    store: &dyn Store,
+    scripts: &Scripts,
+    tenant: &TenantName,
+    definition: WorkflowDef,
+) -> Result<Vec<Violation>, StoreError> {
     Ok(match compile(store, tenant, definition)? {
-        Ok(_) => Vec::new(),
+        Ok(plan) => script_faults(scripts, &plan.snapshot().workflow),
         Err(PlanError::Invalid(faults)) => faults,
     })
 }

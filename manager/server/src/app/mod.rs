@@ -10,6 +10,7 @@ mod error;
 pub mod files;
 pub mod metrics;
 pub mod node_instances;
+pub mod perform;
 pub mod plugins;
 mod reads;
 mod tokens;
@@ -35,6 +36,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use self::core::{Core, CoreHandle, CoreSettings, Message, Outlets, RealWorld};
 use self::definitions::PlanCache;
 use self::metrics::Metrics;
+use self::perform::Performers;
 use crate::broker::{self, Broker};
 use crate::config::Settings;
 
@@ -58,6 +60,7 @@ struct Inner {
     settings: Settings,
     outputs_dir: PathBuf,
     metrics: Metrics,
+    performers: Performers,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -83,7 +86,8 @@ impl App {
             grace_ms: GRACE_MS,
             outputs_dir: outputs_dir.clone(),
         };
-        let outlets = Outlets { outbox, feed: feed.clone() };
+        let performers = Performers::new(handle.clone(), script_launcher());
+        let outlets = Outlets { outbox, feed: feed.clone(), performers: Arc::new(performers.clone()) };
         let core = Core::open(
             Arc::clone(&store),
             core_settings,
@@ -92,14 +96,10 @@ impl App {
             handle.clone(),
             Box::<RealWorld>::default(),
         )?;
-        let thread = std::thread::Builder::new()
-            .name("deciding".to_owned())
-            .spawn(move || core.run(&messages))
-            .map_err(|error| StoreError::Backend { operation: "starting the deciding thread", message: error.to_string() })?;
         let lease_ms = u32::try_from(lease_ms).unwrap_or(u32::MAX);
         let (broker, parts) =
             Broker::new(settings.broker.clone(), lease_ms, handle.clone(), Arc::clone(&store), metrics.clone(), outgoing);
-        let inner = Inner {
+        let inner = Arc::new(Inner {
             store,
             core: handle,
             broker,
@@ -108,9 +108,19 @@ impl App {
             settings: settings.clone(),
             outputs_dir,
             metrics,
-            thread: Mutex::new(Some(thread)),
-        };
-        Ok((Self { inner: Arc::new(inner) }, parts))
+            performers,
+            thread: Mutex::default(),
+        });
+        // Before the thread, which performs what was under way at the last end.
+        inner.performers.attach(Arc::downgrade(&inner));
+        let thread = std::thread::Builder::new()
+            .name("deciding".to_owned())
+            .spawn(move || core.run(&messages))
+            .map_err(|error| StoreError::Backend { operation: "starting the deciding thread", message: error.to_string() })?;
+        if let Ok(mut own) = inner.thread.lock() {
+            *own = Some(thread);
+        }
+        Ok((Self { inner }, parts))
     }
 
     /// Hears every feed entry from now on, of all tenants (the receiver filters). A slow listener loses entries and must
@@ -170,6 +180,19 @@ impl App {
             }
         }
     }
+}
+
+/// How the helper processes of scripts are started: this program again.
+#[cfg(not(test))]
+fn script_launcher() -> conductor_script::Launcher {
+    conductor_script::Launcher::this_program([crate::cmd::SCRIPT_WORKER])
+}
+
+/// The test program again, for the one "test" that is the helper.
+#[cfg(test)]
+fn script_launcher() -> conductor_script::Launcher {
+    let test = "app::tests::script_worker";
+    conductor_script::Launcher::this_program([test, "--exact", "--ignored", "--nocapture", "--test-threads=1"])
 }
 
 /// From TERM to KILL on a host, in ms.

@@ -30,7 +30,13 @@ enum Command {
     Dev(dev::Arguments),
     /// Look at the settings
     Config(config::Arguments),
+    /// Evaluate scripts for the manager that started this; nothing for people
+    #[command(name = SCRIPT_WORKER, hide = true)]
+    ScriptWorker,
 }
+
+/// The subcommand that makes this program a helper process for scripts.
+pub(crate) const SCRIPT_WORKER: &str = "script-worker";
 
 /// How the program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +75,7 @@ pub fn main() -> ExitCode {
         Command::Serve(arguments) => serve::main(arguments),
         Command::Dev(arguments) => dev::main(arguments),
         Command::Config(arguments) => config::main(arguments),
+        Command::ScriptWorker => return conductor_script::worker::run(),
     };
     exit.into()
 }

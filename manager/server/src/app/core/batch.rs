@@ -201,10 +201,10 @@ impl Core {
         match effect {
             Effect::Dispatch { task } => self.dispatch(workflow, task),
             Effect::Cancel { task, dispatch, agent, reason } => self.cancel_on_agent(task, dispatch, agent, reason),
-            Effect::Perform { .. }
-            | Effect::StartWorkflow { .. }
-            | Effect::TerminateWorkflow { .. }
-            | Effect::RetryWorkflow { .. } => tracing::error!(%workflow, ?effect, "this effect is not built"),
+            Effect::Perform { task, turn } => self.perform(workflow, task, turn),
+            Effect::StartWorkflow { .. } | Effect::TerminateWorkflow { .. } | Effect::RetryWorkflow { .. } => {
+                tracing::error!(%workflow, ?effect, "this effect is not built")
+            }
             Effect::Alert { task, message } => {
                 self.metrics.alerts.inc();
                 tracing::warn!(%workflow, ?task, "{message}");

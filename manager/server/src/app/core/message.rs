@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, mpsc};
 
-use conductor_engine::{Event, Plan, Refusal, StartRequest, WorkerUpdate};
+use conductor_engine::{Event, PerformFailure, Plan, Refusal, StartRequest, WorkerUpdate};
 use conductor_model::{AgentId, AgentRecord, TaskId, TaskRecord, TenantName, Timestamp, WorkflowId};
 use conductor_placement::Unplaced;
 use conductor_store::StoreError;
@@ -12,6 +12,7 @@ use serde_json::Value;
 use thiserror::Error;
 use tokio::sync::oneshot;
 
+use super::performing::{Lane, Turn};
 use crate::app::AgentView;
 use conductor_model::IdempotencyStrategy;
 
@@ -160,6 +161,10 @@ pub enum Message {
     Holds { tenant: TenantName, agent: AgentId, task: TaskId, reply: Reply<()> },
     /// An input too large for the broker.
     TaskInput { tenant: TenantName, agent: AgentId, task: TaskId, reply: Reply<Arc<Value>> },
+    /// The decision is stored that wants this work done.
+    Perform { turn: Turn, lane: Lane },
+    /// What came of work on a task.
+    Performed { turn: Turn, result: Result<Value, PerformFailure> },
     /// Tell those who listen.
     Announce(Box<Announcement>),
     /// The broker has these messages, or they are no longer wanted.
@@ -200,6 +205,8 @@ impl Message {
             Self::TaskInput { reply, .. } => no(reply, why),
             Self::Report { settled, .. } => settled(false),
             Self::Lease { .. }
+            | Self::Perform { .. }
+            | Self::Performed { .. }
             | Self::Announce(_)
             | Self::OutboxDone(_)
             | Self::BrokerConnected(_)

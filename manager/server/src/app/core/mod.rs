@@ -10,7 +10,7 @@
 //! - `index`: what waits for pollers, for a place or for a moment; derived from the task records alone.
 //! - `limits`: how many tasks of a name may be out, and how many may go out in a time.
 //! - `fleet`: agents, their leases and what they have.
-//! - `commands`, `polling`, `placing`, `reports`: one room for each kind of event.
+//! - `commands`, `polling`, `placing`, `performing`, `reports`: one room for each kind of event.
 //! - `batch`: what is to be stored, and what follows once it is.
 
 mod batch;
@@ -19,6 +19,7 @@ mod fleet;
 mod index;
 mod limits;
 mod message;
+mod performing;
 mod placing;
 mod polling;
 mod reports;
@@ -27,6 +28,7 @@ mod surroundings;
 mod timers;
 
 pub use message::{Announcement, CommandError, CoreHandle, Message, PollRequest, Sender, StartOrder};
+pub use performing::Turn;
 pub(crate) use reports::output_path;
 pub use surroundings::{RealWorld, Surroundings};
 
@@ -47,9 +49,11 @@ use self::fleet::Fleet;
 use self::index::Index;
 use self::limits::{LimitKey, Limits};
 use self::message::Answer;
+use self::performing::Performing;
 use self::polling::Polling;
 use self::runs::Runs;
 use crate::app::metrics::Metrics;
+use crate::app::perform::Perform;
 
 /// Batches that are on their way to the disk while the next one is made.
 const BATCHES_IN_FLIGHT_MAX: u64 = 2;
@@ -80,6 +84,8 @@ pub struct Outlets {
     pub outbox: tokio::sync::mpsc::UnboundedSender<OutboxMessage>,
     /// The feed, for those who listen live.
     pub feed: broadcast::Sender<Arc<FeedEntry>>,
+    /// What the manager does itself.
+    pub performers: Arc<dyn Perform>,
 }
 
 /// The deciding thread's memory. See the module's text.
@@ -97,6 +103,7 @@ pub struct Core {
     index: Index,
     fleet: Fleet,
     polling: Polling,
+    performing: Performing,
     building: Building,
     /// Number of the batch that is being made.
     batch_number: u64,
@@ -148,6 +155,7 @@ impl Core {
             index: Index::default(),
             fleet: Fleet::default(),
             polling: Polling::default(),
+            performing: Performing::default(),
             building: Building::default(),
             batch_number: 1,
             in_flight: 0,
@@ -169,6 +177,7 @@ impl Core {
         self.now = self.world.now();
         self.runs = Runs::default();
         self.index = Index::default();
+        self.performing = Performing::default();
         self.starting_keys.clear();
         self.last_outbox_id = self.last_outbox_id.max(work.last_outbox_id);
         self.last_feed_id = self.last_feed_id.max(work.last_feed_id);
@@ -179,6 +188,7 @@ impl Core {
         }
         for task in &work.tasks {
             self.index.observe(task, self.now);
+            self.observe_performing(task);
             if let Some(agent) = task.agent.as_ref().and_then(|part| part.assigned.as_ref()) {
                 self.fleet.claim(agent, task.id);
             }
@@ -244,6 +254,7 @@ impl Core {
         self.open_eased_gates();
         self.place_waiting();
         self.serve_pollers();
+        self.hand_out_work();
         self.submit_batch();
         self.watch_sizes();
     }
@@ -290,6 +301,8 @@ impl Core {
             Message::Lease { from, lease } => self.renew_lease(&from, &lease),
             Message::Holds { tenant, agent, task, reply } => self.holds(&tenant, &agent, task, reply),
             Message::TaskInput { tenant, agent, task, reply } => self.task_input(&tenant, &agent, task, reply),
+            Message::Perform { turn, lane } => self.perform_stored(turn, lane),
+            Message::Performed { turn, result } => self.performed(turn, result),
             Message::Announce(feed) => self.announce(*feed),
             Message::OutboxDone(ids) => self.building.outbox_done.extend(ids),
             Message::BrokerConnected(connected) => self.broker_connected(connected),

@@ -3,6 +3,7 @@
 mod agents;
 mod failures;
 mod limits;
+mod performing;
 mod stage;
 mod workers;
 
@@ -28,6 +29,13 @@ use crate::config::Settings;
 
 /// The longest that anything in these tests may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The helper process of scripts: this test program, started again for this one "test".
+#[test]
+#[ignore = "the helper process of the other tests"]
+fn script_worker() {
+    let _ = conductor_script::worker::run();
+}
 
 /// A manager without doors and broker. What it would send is read from `parts`.
 pub(crate) struct World {

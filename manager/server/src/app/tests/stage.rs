@@ -75,7 +75,8 @@ impl Stage {
         };
         let metrics = Metrics::register(&mut prometheus_client::registry::Registry::default());
         let world = Played { now: Arc::clone(&now), ids: Counted(life << 64) };
-        let outlets = Outlets { outbox, feed };
+        let performers = crate::app::perform::Performers::new(handle.clone(), crate::app::script_launcher());
+        let outlets = Outlets { outbox, feed, performers: Arc::new(performers) };
         let dyn_store: Arc<dyn Store> = Arc::clone(&store) as _;
         let core = Core::open(dyn_store, settings, outlets, metrics, handle.clone(), Box::new(world)).unwrap();
         Self { core, handle, messages, store, now, life }
