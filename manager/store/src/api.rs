@@ -120,8 +120,8 @@ pub struct Batch {
     pub outbox_done: Vec<u64>,
     /// Agents that changed.
     pub agents: Vec<AgentRecord>,
-    /// Entries of the feed.
-    pub feed: Vec<FeedEntry>,
+    /// Entries of the feed, in the order of their ids.
+    pub feed: Vec<Arc<FeedEntry>>,
     /// Hand-outs under a rate limit.
     pub starts: Vec<LimitedStart>,
     /// Up to and with which moment earlier hand-outs of a name are dropped. Done before `starts` are stored.

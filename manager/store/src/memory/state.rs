@@ -24,7 +24,7 @@ pub(super) struct State {
     pub(super) tasks_of: BTreeMap<(WorkflowId, u32), TaskId>,
     pub(super) outbox: BTreeMap<u64, OutboxMessage>,
     pub(super) last_outbox_id: u64,
-    pub(super) feed: BTreeMap<u64, FeedEntry>,
+    pub(super) feed: BTreeMap<u64, Arc<FeedEntry>>,
     pub(super) last_feed_id: u64,
     pub(super) agents: BTreeMap<AgentId, AgentRecord>,
     pub(super) starts: Vec<LimitedStart>,

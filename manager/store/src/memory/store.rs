@@ -136,7 +136,7 @@ impl Store for MemoryStore {
     fn feed(&self, tenant: &TenantName, after: u64, limit: usize) -> Result<Vec<FeedEntry>> {
         let state = self.open()?;
         let later = state.feed.range((Bound::Excluded(after), Bound::Unbounded)).map(|(_, entry)| entry);
-        Ok(later.filter(|entry| entry.tenant == *tenant).take(limit).cloned().collect())
+        Ok(later.filter(|entry| entry.tenant == *tenant).take(limit).map(|entry| FeedEntry::clone(entry)).collect())
     }
 
     fn trim_feed(&self, up_to: u64) -> Result<()> {

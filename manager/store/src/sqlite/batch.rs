@@ -22,9 +22,7 @@ pub(super) fn write(connection: &Connection, batch: Batch) -> Result<(), StoreEr
     }
     limited_starts::delete(connection, &batch.starts_over)?;
     limited_starts::insert(connection, &batch.starts)?;
-    for entry in &batch.feed {
-        feed::insert(connection, entry)?;
-    }
+    feed::insert(connection, &batch.feed)?;
     if let Some(id) = last_message {
         Counter::Outbox.raise(connection, id)?;
     }

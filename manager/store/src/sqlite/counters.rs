@@ -12,6 +12,8 @@ pub(super) enum Counter {
     Outbox,
     /// Ids of feed entries.
     Feed,
+    /// Ids of feed entries that were dropped.
+    FeedDropped,
 }
 
 impl Counter {
@@ -19,6 +21,7 @@ impl Counter {
         match self {
             Self::Outbox => "outbox",
             Self::Feed => "feed",
+            Self::FeedDropped => "feed-dropped",
         }
     }
 

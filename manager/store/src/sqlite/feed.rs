@@ -1,18 +1,35 @@
-//! The feed behind the event stream.
+//! The feed behind the event stream. Entries that are stored together share a row: they are written with every decision,
+//! and read by few.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use conductor_model::{FeedEntry, TenantName};
 use rusqlite::{Connection, params};
 
-use super::codec::{During, from_json, int, rows, to_json};
+use super::codec::{During, from_json, int, to_json};
+use super::counters::Counter;
 use crate::StoreError;
 
-/// Stores an entry.
-pub(super) fn insert(connection: &Connection, entry: &FeedEntry) -> Result<(), StoreError> {
-    const OPERATION: &str = "store a feed entry";
-    let body = to_json(OPERATION, entry)?;
+/// Entries in one row at most, so that a reader of few does not read many.
+const ENTRIES_PER_ROW_MAX: usize = 256;
+
+/// Stores entries, which are in the order of their ids.
+pub(super) fn insert(connection: &Connection, entries: &[Arc<FeedEntry>]) -> Result<(), StoreError> {
+    const OPERATION: &str = "store feed entries";
+    let mut by_tenant: BTreeMap<&TenantName, Vec<&FeedEntry>> = BTreeMap::new();
+    for entry in entries {
+        by_tenant.entry(&entry.tenant).or_default().push(entry);
+    }
     let mut statement =
-        connection.prepare_cached("INSERT INTO feed (id, tenant, body) VALUES (?1, ?2, ?3)").during(OPERATION)?;
-    statement.execute(params![int(entry.id), entry.tenant.as_str(), body]).map(|_| ()).during(OPERATION)
+        connection.prepare_cached("INSERT INTO feed (last_id, tenant, body) VALUES (?1, ?2, ?3)").during(OPERATION)?;
+    for (tenant, entries) in by_tenant {
+        for row in entries.chunks(ENTRIES_PER_ROW_MAX) {
+            let last = row.last().map_or(0, |entry| entry.id);
+            statement.execute(params![int(last), tenant.as_str(), to_json(OPERATION, &row)?]).during(OPERATION)?;
+        }
+    }
+    Ok(())
 }
 
 /// Entries after `after`, oldest first.
@@ -23,18 +40,26 @@ pub(super) fn after(
     limit: usize,
 ) -> Result<Vec<FeedEntry>, StoreError> {
     const OPERATION: &str = "load the feed";
+    let after = after.max(Counter::FeedDropped.highest(connection)?);
     let mut statement = connection
-        .prepare_cached("SELECT body FROM feed WHERE id > ?2 AND tenant = ?1 ORDER BY id LIMIT ?3")
+        .prepare_cached("SELECT body FROM feed WHERE last_id > ?2 AND tenant = ?1 ORDER BY last_id")
         .during(OPERATION)?;
-    let found = statement
-        .query_map(params![tenant.as_str(), int(after), rows(limit)], |row| row.get::<_, String>(0))
-        .during(OPERATION)?;
-    found.map(|body| from_json("feed entry", &body.during(OPERATION)?)).collect()
+    let mut rows = statement.query(params![tenant.as_str(), int(after)]).during(OPERATION)?;
+    let mut found = Vec::new();
+    while found.len() < limit
+        && let Some(row) = rows.next().during(OPERATION)?
+    {
+        let entries: Vec<FeedEntry> =
+            from_json("feed entries", row.get_ref(0).and_then(|body| Ok(body.as_str()?)).during(OPERATION)?)?;
+        found.extend(entries.into_iter().filter(|entry| entry.id > after).take(limit - found.len()));
+    }
+    Ok(found)
 }
 
-/// Drops entries up to and including `up_to`.
+/// Drops entries up to and including `up_to`. Of a row that goes beyond it, they are only no longer shown.
 pub(super) fn trim(connection: &Connection, up_to: u64) -> Result<(), StoreError> {
     const OPERATION: &str = "trim the feed";
-    let mut statement = connection.prepare_cached("DELETE FROM feed WHERE id <= ?1").during(OPERATION)?;
+    Counter::FeedDropped.raise(connection, up_to)?;
+    let mut statement = connection.prepare_cached("DELETE FROM feed WHERE last_id <= ?1").during(OPERATION)?;
     statement.execute([int(up_to)]).map(|_| ()).during(OPERATION)
 }

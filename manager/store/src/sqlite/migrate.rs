@@ -16,6 +16,7 @@ struct Migration {
 const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, sql: include_str!("../../migrations/0001_start.sql") },
     Migration { number: 2, sql: include_str!("../../migrations/0002_limited_starts.sql") },
+    Migration { number: 3, sql: include_str!("../../migrations/0003_feed_in_groups.sql") },
 ];
 
 /// Brings the database up to this program's version, all steps or none.

@@ -60,7 +60,7 @@ pub fn a_stale_revision_rolls_back_the_whole_batch(store: &dyn Store) {
         outbox: vec![message(1, &first)],
         outbox_done: vec![],
         agents: vec![agent("agent-1")],
-        feed: vec![entry(1, tenant())],
+        feed: vec![entry(1, tenant()).into()],
         ..Batch::default()
     };
     let error = store.commit(refused).unwrap_err();
@@ -244,7 +244,7 @@ pub fn numbers_survive_their_rows(store: &dyn Store) {
     let full = Batch {
         decisions: vec![start(&workflow, &[&task])],
         outbox: vec![message(7, &task)],
-        feed: vec![entry(40, tenant()), entry(41, tenant())],
+        feed: vec![entry(40, tenant()).into(), entry(41, tenant()).into()],
         ..Batch::default()
     };
     store.commit(full).unwrap();

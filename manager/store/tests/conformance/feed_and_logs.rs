@@ -8,7 +8,7 @@ use crate::fixtures::*;
 fn fed(store: &dyn Store) {
     let mut feed: Vec<_> = (1..=6).map(|id| entry(id, tenant())).collect();
     feed[2].tenant = other_tenant();
-    store.commit(Batch { feed, ..Batch::default() }).unwrap();
+    store.commit(Batch { feed: feed.into_iter().map(Into::into).collect(), ..Batch::default() }).unwrap();
 }
 
 fn read(store: &dyn Store, after: u64, limit: usize) -> Vec<u64> {

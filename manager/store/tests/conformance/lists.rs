@@ -116,7 +116,7 @@ pub fn nobody_sees_another_tenants_rows(store: &dyn Store) {
     instance.tenant = other_tenant();
     store.ensure_node_instance(instance.clone()).unwrap();
     store.append_worker_logs(&other_tenant(), task.id, vec![(Timestamp(1), "secret".to_owned())]).unwrap();
-    store.commit(conductor_store::Batch { feed: vec![entry(1, other_tenant())], ..Default::default() }).unwrap();
+    store.commit(conductor_store::Batch { feed: vec![entry(1, other_tenant()).into()], ..Default::default() }).unwrap();
 
     let seen = |me: &conductor_model::TenantName| {
         [

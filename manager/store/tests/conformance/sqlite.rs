@@ -29,7 +29,7 @@ fn everything_is_there_again_after_a_restart() {
             decisions: vec![start(&workflow, &[&one])],
             outbox: vec![message(1, &one), message(2, &one)],
             agents: vec![agent("agent-1")],
-            feed: vec![entry(1, tenant())],
+            feed: vec![entry(1, tenant()).into()],
             ..Batch::default()
         };
         store.commit(full).unwrap();

@@ -38,7 +38,7 @@ pub(super) struct Building {
     at: HashMap<WorkflowId, usize>,
     agents: HashMap<conductor_model::AgentId, AgentRecord>,
     outbox: Vec<OutboxMessage>,
-    feed: Vec<FeedEntry>,
+    feed: Vec<Arc<FeedEntry>>,
     starts: Vec<LimitedStart>,
     /// Up to when hand-outs of a name no longer count.
     starts_over: HashMap<(TenantName, Arc<str>), Timestamp>,
@@ -181,7 +181,7 @@ impl Core {
         for entry in feed {
             self.last_feed_id += 1;
             let agent_id = entry.task.and_then(|task| self.fleet.holder(task).cloned());
-            self.building.feed.push(FeedEntry {
+            self.building.feed.push(Arc::new(FeedEntry {
                 id: self.last_feed_id,
                 tenant: tenant.clone(),
                 at: self.now,
@@ -190,7 +190,7 @@ impl Core {
                 task_id: entry.task,
                 agent_id,
                 data: entry.data,
-            });
+            }));
         }
         for effect in effects {
             self.effect(id, effect);
@@ -221,7 +221,7 @@ impl Core {
     /// Puts an entry into the feed that no decision made.
     pub(super) fn announce(&mut self, announcement: Announcement) {
         self.last_feed_id += 1;
-        self.building.feed.push(FeedEntry {
+        self.building.feed.push(Arc::new(FeedEntry {
             id: self.last_feed_id,
             tenant: announcement.tenant,
             at: self.now,
@@ -230,7 +230,7 @@ impl Core {
             task_id: announcement.task.map(|(_, task)| task),
             agent_id: announcement.agent,
             data: announcement.data,
-        });
+        }));
     }
 
     /// Whether the messages that the broker confirmed are worth a batch of their own.
@@ -295,7 +295,7 @@ impl Core {
                 }
                 if result.is_ok() {
                     for entry in feed {
-                        let _ = outlets.feed.send(Arc::new(entry));
+                        let _ = outlets.feed.send(entry);
                     }
                 }
                 handle.tell(Message::Committed { batch: number, result });
