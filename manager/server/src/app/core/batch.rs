@@ -8,7 +8,7 @@ use conductor_model::{AgentRecord, FeedEntry, Snapshot, TaskId, TenantName, Time
 use conductor_store::{Batch, DecisionWrite, LimitedStart, OutboxMessage, StoreError};
 
 use super::message::{Announcement, CommandError, Message};
-use super::{BATCHES_IN_FLIGHT_MAX, Core, Decided};
+use super::{BATCHES_IN_FLIGHT_MAX, Core};
 
 /// Confirmed messages that wait at most for a batch that is made anyway.
 const CONFIRMED_WAITING_MAX: usize = 4096;
@@ -147,10 +147,8 @@ impl Merged {
 
 impl Core {
     /// Applies a decision to the indices and notes what is to be stored.
-    pub(super) fn apply(&mut self, workflow: WorkflowId, stored_revision: Option<u64>, decision: Decision) -> Decided {
-        let tasks: Vec<_> = decision.tasks.iter().map(|change| change.record.clone()).collect();
+    pub(super) fn apply(&mut self, workflow: WorkflowId, stored_revision: Option<u64>, decision: Decision) {
         self.note(workflow, stored_revision, None, decision);
-        Decided { tasks }
     }
 
     /// As [`Core::apply`], for a workflow that is new.

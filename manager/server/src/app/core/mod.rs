@@ -312,7 +312,7 @@ impl Core {
     }
 
     /// Feeds an event to a workflow, applies what was decided to the indices and notes what is to be stored.
-    fn decide(&mut self, workflow: WorkflowId, event: Event) -> Result<Decided, DecideError> {
+    fn decide(&mut self, workflow: WorkflowId, event: Event) -> Result<(), DecideError> {
         let Some(run) = self.runs.get(workflow, self.store.as_ref(), self.batch_number)? else {
             return Err(DecideError::UnknownWorkflow);
         };
@@ -321,7 +321,8 @@ impl Core {
         let mut context = Context { now: self.now, jitter: self.world.chance(), ids: self.world.ids(), catalogue: &catalogue };
         let decision = run.decide(event, &mut context).map_err(DecideError::Refused)?;
         self.metrics.decisions.inc();
-        Ok(self.apply(workflow, Some(stored_revision), decision))
+        self.apply(workflow, Some(stored_revision), decision);
+        Ok(())
     }
 }
 
@@ -341,13 +342,6 @@ impl Catalogue for StoredTaskDefs<'_> {
             }
         }
     }
-}
-
-/// What became of an event.
-#[derive(Debug, Default)]
-struct Decided {
-    /// Tasks that changed.
-    tasks: Vec<conductor_model::TaskRecord>,
 }
 
 /// Why an event changed nothing.

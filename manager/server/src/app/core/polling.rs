@@ -144,11 +144,11 @@ impl Core {
                 break;
             }
             match self.decide(workflow, Event::Polled { task, worker: worker.to_owned() }) {
-                Ok(decided) => {
+                Ok(()) => {
                     if room.is_some() {
                         self.handed_out(&limit);
                     }
-                    taken.extend(decided.tasks.into_iter().filter(|record| record.id == task));
+                    taken.extend(self.runs.peek(workflow).and_then(|run| run.task(task)).cloned());
                 }
                 Err(DecideError::Refused(Refusal::TaskStatus { .. })) => self.look_again(workflow, task),
                 Err(DecideError::Refused(Refusal::WorkflowStatus { .. })) => self.index.park(task),
