@@ -10,6 +10,8 @@ use conductor_model::{
 };
 use thiserror::Error;
 
+use crate::document::{Document, DocumentKind, Putting};
+
 /// Why a call failed.
 #[derive(Clone, Debug, Error)]
 pub enum StoreError {
@@ -317,6 +319,31 @@ pub trait Store: Send + Sync + Debug {
     fn token(&self, hash: &str) -> Result<Option<(TenantName, String)>, StoreError>;
     /// How many tokens there are.
     fn count_tokens(&self) -> Result<u64, StoreError>;
+
+    /// Stores a document; false = nothing was stored, because of what is or is not there.
+    fn put_document(&self, document: Document, putting: Putting) -> Result<bool, StoreError>;
+    /// One document; the highest version where none is named.
+    fn document(
+        &self,
+        tenant: &TenantName,
+        kind: DocumentKind,
+        name: &str,
+        version: Option<i32>,
+    ) -> Result<Option<Document>, StoreError>;
+    /// All documents of a kind, of one tenant or of all, by tenant, name and version.
+    fn documents(&self, tenant: Option<&TenantName>, kind: DocumentKind) -> Result<Vec<Document>, StoreError>;
+    /// Removes one version, or all; false = there was none.
+    fn delete_document(
+        &self,
+        tenant: &TenantName,
+        kind: DocumentKind,
+        name: &str,
+        version: Option<i32>,
+    ) -> Result<bool, StoreError>;
+    /// Whether an event was handled.
+    fn is_event_handled(&self, key: &str) -> Result<bool, StoreError>;
+    /// Notes that an event was handled at a moment, and forgets those that were handled before another.
+    fn set_event_handled(&self, key: &str, at: Timestamp, forget_before: Timestamp) -> Result<(), StoreError>;
 
     /// Finishes what was submitted and closes. Later calls fail with `Closed`.
     fn close(&self);

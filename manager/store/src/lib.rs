@@ -6,9 +6,11 @@
 //! **Invariant:** every query is by tenant, save those that rebuild the manager's memory at start.
 
 mod api;
+mod document;
 mod memory;
 mod sqlite;
 
 pub use api::*;
+pub use document::{Document, DocumentKind, Putting};
 pub use memory::MemoryStore;
 pub use sqlite::{OpenError, SqliteStore};

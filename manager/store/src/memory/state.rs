@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use conductor_model::{
     AgentId, AgentRecord, FeedEntry, LogLine, NodeInstance, PluginRecord, Snapshot, TaskDef, TaskId, TaskRecord, TenantName,
-    WorkflowDef, WorkflowId, WorkflowRecord,
+    Timestamp, WorkflowDef, WorkflowId, WorkflowRecord,
 };
 
-use crate::{LimitedStart, OutboxMessage};
+use crate::{Document, DocumentKind, LimitedStart, OutboxMessage};
 
 /// Everything, behind one lock.
 #[derive(Debug, Default)]
@@ -34,6 +34,8 @@ pub(super) struct State {
     /// In order of arrival.
     pub(super) plugins: Vec<PluginRecord>,
     pub(super) node_instances: BTreeMap<(TenantName, String), NodeInstance>,
+    pub(super) documents: BTreeMap<(DocumentKind, TenantName, String, i32), Document>,
+    pub(super) handled_events: HashMap<String, Timestamp>,
     pub(super) tokens: HashMap<String, (TenantName, String)>,
 }
 

@@ -12,7 +12,9 @@ use conductor_model::{
 
 use super::filter;
 use super::state::State;
-use crate::{Batch, Done, OpenWork, Page, Store, StoreError, StoredRun, TaskFilter, WorkflowFilter};
+use crate::{
+    Batch, Document, DocumentKind, Done, OpenWork, Page, Putting, Store, StoreError, StoredRun, TaskFilter, WorkflowFilter,
+};
 
 /// Keeps everything in this process's memory. Answers of [`Store::submit`] come on the caller's own thread.
 #[derive(Debug, Default)]
@@ -301,6 +303,33 @@ impl Store for MemoryStore {
 
     fn count_tokens(&self) -> Result<u64> {
         Ok(u64::try_from(self.open()?.tokens.len()).unwrap_or(u64::MAX))
+    }
+
+    fn put_document(&self, document: Document, putting: Putting) -> Result<bool> {
+        Ok(self.open()?.put_document(document, putting))
+    }
+
+    fn document(&self, tenant: &TenantName, kind: DocumentKind, name: &str, version: Option<i32>) -> Result<Option<Document>> {
+        Ok(self.open()?.document(tenant, kind, name, version))
+    }
+
+    fn documents(&self, tenant: Option<&TenantName>, kind: DocumentKind) -> Result<Vec<Document>> {
+        Ok(self.open()?.documents(tenant, kind))
+    }
+
+    fn delete_document(&self, tenant: &TenantName, kind: DocumentKind, name: &str, version: Option<i32>) -> Result<bool> {
+        Ok(self.open()?.delete_document(tenant, kind, name, version))
+    }
+
+    fn is_event_handled(&self, key: &str) -> Result<bool> {
+        Ok(self.open()?.handled_events.contains_key(key))
+    }
+
+    fn set_event_handled(&self, key: &str, at: Timestamp, forget_before: Timestamp) -> Result<()> {
+        let mut state = self.open()?;
+        state.handled_events.retain(|_, handled| *handled >= forget_before);
+        state.handled_events.insert(key.to_owned(), at);
+        Ok(())
     }
 
     fn close(&self) {

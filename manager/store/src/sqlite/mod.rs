@@ -7,6 +7,7 @@ mod batch;
 mod codec;
 mod counters;
 mod definitions;
+mod documents;
 mod feed;
 mod limited_starts;
 mod logs;

@@ -15,9 +15,12 @@ use super::open::OpenError;
 use super::readers::Readers;
 use super::writer::{Job, Writer};
 use super::{
-    agents, batch, definitions, feed, limited_starts, logs, node_instances, open, outbox, plugins, tasks, tokens, workflows,
+    agents, batch, definitions, documents, feed, limited_starts, logs, node_instances, open, outbox, plugins, tasks, tokens,
+    workflows,
 };
-use crate::{Batch, Done, OpenWork, Page, Store, StoreError, StoredRun, TaskFilter, WorkflowFilter};
+use crate::{
+    Batch, Document, DocumentKind, Done, OpenWork, Page, Putting, Store, StoreError, StoredRun, TaskFilter, WorkflowFilter,
+};
 
 /// Keeps everything in one SQLite file.
 #[derive(Debug)]
@@ -235,6 +238,44 @@ impl Store for SqliteStore {
 
     fn count_tokens(&self) -> Result<u64, StoreError> {
         self.readers.read(tokens::count)
+    }
+
+    fn put_document(&self, document: Document, putting: Putting) -> Result<bool, StoreError> {
+        self.writer.call(move |connection| documents::put(connection, &document, putting))
+    }
+
+    fn document(
+        &self,
+        tenant: &TenantName,
+        kind: DocumentKind,
+        name: &str,
+        version: Option<i32>,
+    ) -> Result<Option<Document>, StoreError> {
+        self.readers.read(|connection| documents::get(connection, tenant, kind, name, version))
+    }
+
+    fn documents(&self, tenant: Option<&TenantName>, kind: DocumentKind) -> Result<Vec<Document>, StoreError> {
+        self.readers.read(|connection| documents::all(connection, tenant, kind))
+    }
+
+    fn delete_document(
+        &self,
+        tenant: &TenantName,
+        kind: DocumentKind,
+        name: &str,
+        version: Option<i32>,
+    ) -> Result<bool, StoreError> {
+        let (tenant, name) = (tenant.clone(), name.to_owned());
+        self.writer.call(move |connection| documents::delete(connection, &tenant, kind, &name, version))
+    }
+
+    fn is_event_handled(&self, key: &str) -> Result<bool, StoreError> {
+        self.readers.read(|connection| documents::is_handled(connection, key))
+    }
+
+    fn set_event_handled(&self, key: &str, at: Timestamp, forget_before: Timestamp) -> Result<(), StoreError> {
+        let key = key.to_owned();
+        self.writer.call(move |connection| documents::set_handled(connection, &key, at, forget_before))
     }
 
     fn close(&self) {

@@ -1,7 +1,7 @@
 //! Definitions, plugins, node instances and tokens.
 
-use conductor_model::Timestamp;
-use conductor_store::{Store, StoreError};
+use conductor_model::{TenantName, Timestamp};
+use conductor_store::{Document, DocumentKind, Putting, Store, StoreError};
 use serde_json::json;
 
 use crate::fixtures::*;
@@ -92,4 +92,39 @@ pub fn tokens_are_known_by_their_hash(store: &dyn Store) {
     assert_eq!(store.token("hash-2").unwrap(), Some((other_tenant(), "agent-1".to_owned())));
     assert_eq!(store.token("hash-3").unwrap(), None);
     assert_eq!(store.count_tokens().unwrap(), 2);
+}
+
+pub fn documents_are_put_read_listed_and_removed(store: &dyn Store) {
+    let document = |tenant: TenantName, name: &str, version, body: &str| Document {
+        tenant,
+        kind: DocumentKind::Schema,
+        name: name.to_owned(),
+        version,
+        body: body.to_owned(),
+    };
+    assert!(!store.put_document(document(tenant(), "order", 1, "a"), Putting::Again).unwrap());
+    assert!(store.put_document(document(tenant(), "order", 1, "a"), Putting::New).unwrap());
+    assert!(!store.put_document(document(tenant(), "order", 1, "b"), Putting::New).unwrap());
+    assert!(store.put_document(document(tenant(), "order", 1, "c"), Putting::Again).unwrap());
+    assert!(store.put_document(document(tenant(), "order", 2, "d"), Putting::Either).unwrap());
+    assert!(store.put_document(document(other_tenant(), "order", 7, "e"), Putting::Either).unwrap());
+    let body = |version| store.document(&tenant(), DocumentKind::Schema, "order", version).unwrap().map(|found| found.body);
+    assert_eq!((body(None), body(Some(1)), body(Some(7))), (Some("d".to_owned()), Some("c".to_owned()), None));
+    assert_eq!(store.documents(Some(&tenant()), DocumentKind::Schema).unwrap().len(), 2);
+    assert_eq!(store.documents(None, DocumentKind::Schema).unwrap().len(), 3);
+    assert!(store.documents(None, DocumentKind::Secret).unwrap().is_empty());
+    assert!(store.delete_document(&tenant(), DocumentKind::Schema, "order", Some(1)).unwrap());
+    assert!(store.delete_document(&tenant(), DocumentKind::Schema, "order", None).unwrap());
+    assert!(!store.delete_document(&tenant(), DocumentKind::Schema, "order", None).unwrap());
+    assert_eq!(store.documents(None, DocumentKind::Schema).unwrap(), [document(other_tenant(), "order", 7, "e")]);
+}
+
+pub fn handled_events_are_known_until_they_are_forgotten(store: &dyn Store) {
+    assert!(!store.is_event_handled("m-1").unwrap());
+    store.set_event_handled("m-1", Timestamp(10), Timestamp(0)).unwrap();
+    store.set_event_handled("m-1", Timestamp(10), Timestamp(0)).unwrap();
+    assert!(store.is_event_handled("m-1").unwrap());
+    store.set_event_handled("m-2", Timestamp(20), Timestamp(11)).unwrap();
+    assert!(!store.is_event_handled("m-1").unwrap());
+    assert!(store.is_event_handled("m-2").unwrap());
 }
