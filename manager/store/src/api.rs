@@ -11,6 +11,7 @@ use conductor_model::{
 use thiserror::Error;
 
 use crate::document::{Document, DocumentKind, Putting};
+use crate::search::{Expr, Found, Search, TaskField, WorkflowField};
 
 /// Why a call failed.
 #[derive(Clone, Debug, Error)]
@@ -50,6 +51,12 @@ pub enum StoreError {
         what: String,
         /// Why.
         message: String,
+    },
+    /// A search took longer than it may.
+    #[error("the search was stopped after {seconds} seconds: too much would have to be looked at")]
+    TooBroad {
+        /// How long it may take.
+        seconds: u64,
     },
     /// The store was closed.
     #[error("the store is closed")]
@@ -128,6 +135,9 @@ pub struct Batch {
     pub starts: Vec<LimitedStart>,
     /// Up to and with which moment earlier hand-outs of a name are dropped. Done before `starts` are stored.
     pub starts_over: Vec<LimitedStart>,
+    /// Workflows that are deleted, after everything else of the batch is stored, with their tasks and all that belongs to
+    /// them. One that is not there is no fault.
+    pub workflows_removed: Vec<WorkflowId>,
 }
 
 /// A workflow as it is loaded to decide on it.
@@ -258,6 +268,21 @@ pub trait Store: Send + Sync + Debug {
     fn count_workflows(&self, tenant: &TenantName, filter: &WorkflowFilter, at_most: u64) -> Result<u64, StoreError>;
     /// Tasks, newest first.
     fn tasks(&self, tenant: &TenantName, filter: &TaskFilter, page: Page<TaskId>) -> Result<Vec<TaskRecord>, StoreError>;
+    /// Searches workflows.
+    fn search_workflows(
+        &self,
+        tenant: &TenantName,
+        search: &Search<WorkflowField>,
+    ) -> Result<Found<WorkflowRecord>, StoreError>;
+    /// Searches tasks.
+    fn search_tasks(&self, tenant: &TenantName, search: &Search<TaskField>) -> Result<Found<TaskRecord>, StoreError>;
+    /// The workflows of the newest tasks that match, each once; at most `tasks_at_most` tasks are looked at.
+    fn workflows_of_tasks(
+        &self,
+        tenant: &TenantName,
+        matching: &Expr<TaskField>,
+        tasks_at_most: u64,
+    ) -> Result<Vec<WorkflowId>, StoreError>;
     /// The snapshot with a digest.
     fn snapshot(&self, digest: &str) -> Result<Option<Arc<Snapshot>>, StoreError>;
 

@@ -8,6 +8,7 @@
 mod api;
 mod document;
 mod memory;
+pub mod search;
 mod sqlite;
 
 pub use api::*;

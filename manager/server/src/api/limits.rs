@@ -8,8 +8,6 @@ pub(super) const POLL_TASKS_MAX: usize = 1_000;
 pub(super) const PAGE_ROWS_MAX: usize = 5_000;
 /// Rows of a search where no number is asked for.
 pub(super) const PAGE_ROWS_DEFAULT: usize = 100;
-/// Matches are counted up to here: a list stays fast whatever is stored.
-pub(super) const COUNT_MAX: u64 = 100_000;
 /// Furthest that a list pages by offset.
 pub(super) const OFFSET_MAX: usize = 100_000;
 /// Rows read from the store at once while a long list is put together.

@@ -100,6 +100,9 @@ impl From<StoreError> for AppError {
                     "version {stored} is stored, but the update was made from version {sent}; read it again and repeat the change"
                 ),
             ),
+            StoreError::TooBroad { .. } => {
+                Self::invalid("search-too-broad", format!("{error}; narrow it by name, status, correlation id or start time"))
+            }
             StoreError::Closed => Self::Unavailable { reason: "the manager is shutting down".to_owned() },
             error @ (StoreError::Conflict { .. } | StoreError::Backend { .. } | StoreError::Corrupt { .. }) => {
                 Self::Internal { operation: "storage", source: Box::new(error) }

@@ -9,7 +9,7 @@ use conductor_model::{TaskId, TaskRecord, TenantName, WorkflowDef, WorkflowId};
 use conductor_placement::Unplaced;
 use serde_json::{Map, Value};
 
-use super::core::{Message, PollRequest, StartOrder};
+use super::core::{CommandError, Message, PollRequest, StartOrder};
 use super::{App, AppError};
 use crate::clock::{self, SystemIds};
 
@@ -98,6 +98,19 @@ impl App {
         reason: Option<String>,
     ) -> Result<(), AppError> {
         self.control(tenant, id, Event::Terminate { reason }).await
+    }
+
+    /// Deletes a workflow that is over, with its tasks, their logs and payloads.
+    ///
+    /// # Errors
+    /// `not-found`; `workflow-not-over`.
+    pub async fn remove_workflow(&self, tenant: &TenantName, workflow: WorkflowId) -> Result<(), AppError> {
+        let owner = tenant.clone();
+        let removed = self.inner.core.ask(|reply| Message::Remove { tenant: owner, workflow, reply }).await;
+        match removed {
+            Err(CommandError::Refused(refusal)) => Err(AppError::conflict("workflow-not-over", refusal.to_string())),
+            other => Ok(other?),
+        }
     }
 
     /// Hands out up to `count` tasks of a type, waiting up to `wait` for the first.

@@ -46,7 +46,23 @@ impl State {
             self.last_feed_id = self.last_feed_id.max(entry.id);
             self.feed.insert(entry.id, entry);
         }
+        for id in batch.workflows_removed {
+            self.remove_workflow(id);
+        }
         Ok(())
+    }
+
+    fn remove_workflow(&mut self, id: WorkflowId) {
+        self.workflows.remove(&id);
+        if let Some(place) = self.places.remove(&id) {
+            self.by_start.remove(&place);
+        }
+        self.idempotency_keys.retain(|_, holder| *holder != id);
+        let tasks: HashSet<TaskId> = self.tasks_of(id, 0).map(|task| task.id).collect();
+        self.tasks_of.retain(|(workflow, _), _| *workflow != id);
+        self.tasks.retain(|task, _| !tasks.contains(task));
+        self.logs.retain(|(task, _), _| !tasks.contains(task));
+        self.outbox.retain(|_, message| !tasks.contains(&message.task));
     }
 
     fn check_workflow(&self, decision: &DecisionWrite, ahead: &mut Ahead) -> Result<(), StoreError> {
@@ -97,6 +113,12 @@ impl State {
         // As everywhere: an input is stored with the first write and never again.
         if let Some(known) = self.workflows.get(&record.id).filter(|_| !decision.input_replaced) {
             record.input = known.input.clone();
+        }
+        if !self.places.contains_key(&record.id) {
+            self.arrivals += 1;
+            let place = (record.created_at, self.arrivals);
+            self.by_start.insert(place, record.id);
+            self.places.insert(record.id, place);
         }
         self.workflows.insert(record.id, record);
         for id in decision.removed {

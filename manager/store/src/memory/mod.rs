@@ -3,6 +3,7 @@
 mod batch;
 mod documents;
 mod filter;
+mod search;
 mod state;
 mod store;
 

@@ -17,6 +17,10 @@ pub(super) struct State {
     pub(super) closed: bool,
     pub(super) snapshots: HashMap<String, Arc<Snapshot>>,
     pub(super) workflows: BTreeMap<WorkflowId, WorkflowRecord>,
+    /// When they started, who came first within a millisecond → workflow.
+    pub(super) by_start: BTreeMap<(Timestamp, u64), WorkflowId>,
+    pub(super) places: HashMap<WorkflowId, (Timestamp, u64)>,
+    pub(super) arrivals: u64,
     /// Tenant, name and key → workflow.
     pub(super) idempotency_keys: HashMap<(TenantName, String, String), WorkflowId>,
     pub(super) tasks: BTreeMap<TaskId, TaskRecord>,
@@ -40,6 +44,17 @@ pub(super) struct State {
 }
 
 impl State {
+    /// Workflows, the last started first, those that started before `before`.
+    pub(super) fn newest_first(&self, before: Option<WorkflowId>) -> impl Iterator<Item = &WorkflowRecord> {
+        let end = match before {
+            None => Bound::Unbounded,
+            // Before one that is not there is nothing, as in SQL.
+            Some(id) => Bound::Excluded(self.places.get(&id).copied().unwrap_or((Timestamp(i64::MIN), 1))),
+        };
+        let from = Bound::Included((Timestamp(i64::MIN), 0));
+        self.by_start.range((from, end)).rev().filter_map(|(_, id)| self.workflows.get(id))
+    }
+
     /// A workflow's tasks after `after_seq`, by `seq`.
     pub(super) fn tasks_of(&self, id: WorkflowId, after_seq: u32) -> impl Iterator<Item = &TaskRecord> {
         let after = (Bound::Excluded((id, after_seq)), Bound::Included((id, u32::MAX)));

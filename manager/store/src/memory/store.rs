@@ -10,8 +10,9 @@ use conductor_model::{
     TenantName, Timestamp, WorkflowDef, WorkflowId, WorkflowRecord,
 };
 
-use super::filter;
 use super::state::State;
+use super::{filter, search};
+use crate::search::{Expr, Found, Search, TaskField, WorkflowField};
 use crate::{
     Batch, Document, DocumentKind, Done, OpenWork, Page, Putting, Store, StoreError, StoredRun, TaskFilter, WorkflowFilter,
 };
@@ -115,7 +116,7 @@ impl Store for MemoryStore {
 
     fn workflows(&self, tenant: &TenantName, filter: &WorkflowFilter, page: Page<WorkflowId>) -> Result<Vec<WorkflowRecord>> {
         let state = self.open()?;
-        let rows = state.workflows.range(below(page.before)).rev().map(|(_, row)| row);
+        let rows = state.newest_first(page.before);
         Ok(filter::stretch(rows.filter(|row| filter::workflow(row, tenant, filter)), page.offset, page.limit))
     }
 
@@ -129,6 +130,23 @@ impl Store for MemoryStore {
         let state = self.open()?;
         let rows = state.tasks.range(below(page.before)).rev().map(|(_, row)| row);
         Ok(filter::stretch(rows.filter(|row| filter::task(row, tenant, filter)), page.offset, page.limit))
+    }
+
+    fn search_workflows(&self, tenant: &TenantName, wanted: &Search<WorkflowField>) -> Result<Found<WorkflowRecord>> {
+        Ok(search::workflows(&*self.open()?, tenant, wanted))
+    }
+
+    fn search_tasks(&self, tenant: &TenantName, wanted: &Search<TaskField>) -> Result<Found<TaskRecord>> {
+        Ok(search::tasks(&*self.open()?, tenant, wanted))
+    }
+
+    fn workflows_of_tasks(
+        &self,
+        tenant: &TenantName,
+        matching: &Expr<TaskField>,
+        tasks_at_most: u64,
+    ) -> Result<Vec<WorkflowId>> {
+        Ok(search::workflows_of_tasks(&*self.open()?, tenant, matching, tasks_at_most))
     }
 
     fn snapshot(&self, digest: &str) -> Result<Option<Arc<Snapshot>>> {

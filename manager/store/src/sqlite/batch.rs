@@ -23,6 +23,9 @@ pub(super) fn write(connection: &Connection, batch: Batch) -> Result<(), StoreEr
     limited_starts::delete(connection, &batch.starts_over)?;
     limited_starts::insert(connection, &batch.starts)?;
     feed::insert(connection, &batch.feed)?;
+    for id in batch.workflows_removed {
+        workflows::remove(connection, id)?;
+    }
     if let Some(id) = last_message {
         Counter::Outbox.raise(connection, id)?;
     }

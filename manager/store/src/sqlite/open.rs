@@ -7,6 +7,7 @@ use rusqlite::{Connection, OpenFlags};
 use thiserror::Error;
 
 use super::migrate;
+use super::search::{add_functions, watch};
 
 /// How long a statement waits for another process that holds the database, such as a backup.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -78,10 +79,12 @@ pub(super) fn writer(path: &Path) -> Result<Connection, OpenError> {
 
 /// A connection that only reads.
 pub(super) fn reader(path: &Path) -> Result<Connection, rusqlite::Error> {
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    add_functions(&connection)?;
+    watch(&mut connection)?;
     Ok(connection)
 }
 

@@ -15,9 +15,10 @@ use super::open::OpenError;
 use super::readers::Readers;
 use super::writer::{Job, Writer};
 use super::{
-    agents, batch, definitions, documents, feed, limited_starts, logs, node_instances, open, outbox, plugins, tasks, tokens,
-    workflows,
+    agents, batch, definitions, documents, feed, limited_starts, logs, node_instances, open, outbox, plugins, search, tasks,
+    tokens, workflows,
 };
+use crate::search::{Expr, Found, Search, TaskField, WorkflowField};
 use crate::{
     Batch, Document, DocumentKind, Done, OpenWork, Page, Putting, Store, StoreError, StoredRun, TaskFilter, WorkflowFilter,
 };
@@ -121,6 +122,27 @@ impl Store for SqliteStore {
 
     fn tasks(&self, tenant: &TenantName, filter: &TaskFilter, page: Page<TaskId>) -> Result<Vec<TaskRecord>, StoreError> {
         self.read_snapshot(|connection| tasks::list(connection, tenant, filter, page))
+    }
+
+    fn search_workflows(
+        &self,
+        tenant: &TenantName,
+        wanted: &Search<WorkflowField>,
+    ) -> Result<Found<WorkflowRecord>, StoreError> {
+        self.read_snapshot(|connection| search::search_workflows(connection, tenant, wanted))
+    }
+
+    fn search_tasks(&self, tenant: &TenantName, wanted: &Search<TaskField>) -> Result<Found<TaskRecord>, StoreError> {
+        self.read_snapshot(|connection| search::search_tasks(connection, tenant, wanted))
+    }
+
+    fn workflows_of_tasks(
+        &self,
+        tenant: &TenantName,
+        matching: &Expr<TaskField>,
+        tasks_at_most: u64,
+    ) -> Result<Vec<WorkflowId>, StoreError> {
+        self.read_snapshot(|connection| search::workflows_of_tasks(connection, tenant, matching, tasks_at_most))
     }
 
     fn snapshot(&self, digest: &str) -> Result<Option<Arc<Snapshot>>, StoreError> {

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::codec::{During, from_json, int, is_duplicate, name, rows, to_json, unsigned, workflow_id};
 use super::payload::{self, Kind};
+use super::search::{first_place, text};
 use crate::{Page, StoreError, WorkflowFilter};
 
 const COLUMNS: &str = "id, body, input, output, variables";
@@ -43,13 +44,15 @@ pub(super) fn insert(connection: &Connection, mut record: WorkflowRecord) -> Res
     const OPERATION: &str = "store a workflow";
     let id = record.id;
     let owner = id.as_bytes();
+    let place = next_place(connection, record.created_at)?;
+    text::put(connection, place, &record)?;
     let input = payload::store(connection, owner, Kind::Input, &record.input)?;
     let (output, variables, body) = split(connection, &mut record)?;
     let mut statement = connection
         .prepare_cached(
             "INSERT INTO workflow (id, tenant, name, version, status, open, revision, snapshot, created_at, timer_at,
-                 correlation_id, idempotency_key, input, output, variables, body)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+                 correlation_id, idempotency_key, input, output, variables, body, parent, place)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
         )
         .during(OPERATION)?;
     let inserted = statement.execute(params![
@@ -69,6 +72,8 @@ pub(super) fn insert(connection: &Connection, mut record: WorkflowRecord) -> Res
         output,
         variables,
         body,
+        record.parent_workflow_id.as_ref().map(WorkflowId::as_bytes),
+        place,
     ]);
     match inserted {
         Err(error) if is_duplicate(&error) => {
@@ -77,6 +82,16 @@ pub(super) fn insert(connection: &Connection, mut record: WorkflowRecord) -> Res
         }
         result => result.map(|_| ()).during(OPERATION),
     }
+}
+
+/// The next free place of a millisecond.
+fn next_place(connection: &Connection, created_at: Timestamp) -> Result<i64, StoreError> {
+    const OPERATION: &str = "find a place for a workflow";
+    let (first, next) = (first_place(created_at.0), first_place(created_at.0.saturating_add(1)));
+    let mut statement =
+        connection.prepare_cached("SELECT max(place) FROM workflow WHERE place >= ?1 AND place < ?2").during(OPERATION)?;
+    let last: Option<i64> = statement.query_row([first, next], |row| row.get(0)).during(OPERATION)?;
+    Ok(last.map_or(first, |last| last + 1))
 }
 
 /// Stores a workflow as it stands now, if the stored revision is still `stored_revision`.
@@ -91,6 +106,7 @@ pub(super) fn update(
     if input_replaced {
         replace_input(connection, &record)?;
     }
+    let searched = (Arc::clone(&record.input), Arc::clone(&record.output));
     let (output, variables, body) = split(connection, &mut record)?;
     let (status, open) = (record.status.as_str(), !record.status.is_terminal());
     let timer_at = record.timer_at.map(|at| at.0);
@@ -105,19 +121,63 @@ pub(super) fn update(
     let changed = same_status
         .execute(params![id.as_bytes(), stored, status, new, timer_at, output, variables, body])
         .during(OPERATION)?;
-    if changed == 1 {
+    if changed == 1 && open && !input_replaced {
         return Ok(());
     }
-    let mut any_status = connection
-        .prepare_cached(
-            "UPDATE workflow SET status = ?3, revision = ?4, timer_at = ?5, output = ?6, variables = ?7, body = ?8, open = ?9
-             WHERE id = ?1 AND revision = ?2",
-        )
-        .during(OPERATION)?;
-    let changed = any_status
-        .execute(params![id.as_bytes(), stored, status, new, timer_at, output, variables, body, open])
-        .during(OPERATION)?;
-    if changed == 1 { Ok(()) } else { Err(StoreError::Conflict { workflow: id }) }
+    if changed == 0 {
+        if open {
+            replace_correlation_id(connection, &record)?;
+        }
+        let mut any_status = connection
+            .prepare_cached(
+                "UPDATE workflow SET status = ?3, revision = ?4, timer_at = ?5, output = ?6, variables = ?7, body = ?8,
+                     open = ?9
+                 WHERE id = ?1 AND revision = ?2",
+            )
+            .during(OPERATION)?;
+        let changed = any_status
+            .execute(params![id.as_bytes(), stored, status, new, timer_at, output, variables, body, open])
+            .during(OPERATION)?;
+        if changed == 0 {
+            return Err(StoreError::Conflict { workflow: id });
+        }
+    }
+    (record.input, record.output) = searched;
+    text::put(connection, place_of(connection, id)?, &record)
+}
+
+/// Deletes a workflow with all that belongs to it. The definitions it ran by stay: others may run by them.
+pub(super) fn remove(connection: &Connection, id: WorkflowId) -> Result<(), StoreError> {
+    const OPERATION: &str = "remove a workflow";
+    let Some(place) = find_place(connection, id)? else { return Ok(()) };
+    text::remove(connection, place)?;
+    for sql in [
+        "DELETE FROM payload WHERE owner IN (SELECT id FROM task WHERE workflow_id = ?1)",
+        "DELETE FROM task_log WHERE task IN (SELECT id FROM task WHERE workflow_id = ?1)",
+        "DELETE FROM outbox WHERE task IN (SELECT id FROM task WHERE workflow_id = ?1)",
+        "DELETE FROM task WHERE workflow_id = ?1",
+        "DELETE FROM payload WHERE owner = ?1",
+        "DELETE FROM workflow WHERE id = ?1",
+    ] {
+        connection.prepare_cached(sql).during(OPERATION)?.execute([id.as_bytes()]).during(OPERATION)?;
+    }
+    Ok(())
+}
+
+fn find_place(connection: &Connection, id: WorkflowId) -> Result<Option<i64>, StoreError> {
+    const OPERATION: &str = "find a workflow's place";
+    let mut statement = connection.prepare_cached("SELECT place FROM workflow WHERE id = ?1").during(OPERATION)?;
+    statement.query_row([id.as_bytes()], |row| row.get(0)).optional().during(OPERATION)
+}
+
+/// Where a stored workflow is.
+fn place_of(connection: &Connection, id: WorkflowId) -> Result<i64, StoreError> {
+    find_place(connection, id)?.ok_or(StoreError::Conflict { workflow: id })
+}
+
+/// The workflow at a place.
+pub(super) fn by_place(connection: &Connection, place: i64) -> Result<Option<WorkflowRecord>, StoreError> {
+    one(connection, "place = ?1", &[Sql::Integer(place)])
 }
 
 /// Stores another input.
@@ -127,6 +187,14 @@ fn replace_input(connection: &Connection, record: &WorkflowRecord) -> Result<(),
     let mut statement = connection.prepare_cached("UPDATE workflow SET input = ?2 WHERE id = ?1").during(OPERATION)?;
     statement.execute(params![record.id.as_bytes(), input]).during(OPERATION)?;
     Ok(())
+}
+
+/// Stores another correlation id, which a workflow that runs once more may be given.
+fn replace_correlation_id(connection: &Connection, record: &WorkflowRecord) -> Result<(), StoreError> {
+    const OPERATION: &str = "replace a correlation id";
+    let sql = "UPDATE workflow SET correlation_id = ?2 WHERE id = ?1 AND correlation_id IS NOT ?2";
+    let mut statement = connection.prepare_cached(sql).during(OPERATION)?;
+    statement.execute(params![record.id.as_bytes(), record.correlation_id]).map(|_| ()).during(OPERATION)
 }
 
 /// Takes the payloads out of a record: output, variables and the rest as JSON. The input never changes after the start.
@@ -196,7 +264,7 @@ pub(super) fn by_idempotency_key(
     key: &str,
 ) -> Result<Option<WorkflowRecord>, StoreError> {
     let values = [tenant.as_str(), name, key].map(|text| Sql::Text(text.to_owned()));
-    one(connection, "tenant = ?1 AND name = ?2 AND idempotency_key = ?3 ORDER BY id DESC LIMIT 1", &values)
+    one(connection, "tenant = ?1 AND name = ?2 AND idempotency_key = ?3 ORDER BY place DESC LIMIT 1", &values)
 }
 
 /// Id, tenant and timer of each workflow that is not over.
@@ -224,12 +292,13 @@ pub(super) fn list(
     let (mut condition, mut values) = conditions(tenant, filter);
     if let Some(before) = page.before {
         values.push(blob(before));
-        condition.push_str(&format!(" AND id < ?{}", values.len()));
+        condition.push_str(&format!(" AND place < (SELECT place FROM workflow WHERE id = ?{})", values.len()));
     }
     values.push(Sql::Integer(rows(page.limit)));
     values.push(Sql::Integer(int(page.offset)));
     let count = values.len();
-    let sql = format!("SELECT {COLUMNS} FROM workflow WHERE {condition} ORDER BY id DESC LIMIT ?{} OFFSET ?{count}", count - 1);
+    let sql =
+        format!("SELECT {COLUMNS} FROM workflow WHERE {condition} ORDER BY place DESC LIMIT ?{} OFFSET ?{count}", count - 1);
     let mut statement = connection.prepare_cached(&sql).during(OPERATION)?;
     let found = statement.query_map(params_from_iter(values), columns).during(OPERATION)?;
     let found: Vec<Columns> = found.collect::<Result<_, _>>().during(OPERATION)?;

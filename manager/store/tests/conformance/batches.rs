@@ -275,3 +275,27 @@ pub fn hand_outs_under_a_limit_are_kept_until_they_no_longer_count(store: &dyn S
     store.commit(Batch { starts, starts_over, ..Batch::default() }).unwrap();
     assert_eq!(store.open_work().unwrap().starts, [start("a", 30), start("a", 40), start("b", 10)]);
 }
+
+pub fn a_removed_workflow_leaves_nothing_behind(store: &dyn Store) {
+    let (mut gone, stays) = (workflow("deploy"), workflow("deploy"));
+    gone.idempotency_key = Some("once".to_owned());
+    gone.output = json!("x".repeat(3_000)).into();
+    let (theirs, kept) = (task(&gone, 1), task(&stays, 1));
+    stored(store, &gone, &[&theirs]);
+    stored(store, &stays, &[&kept]);
+    store.append_worker_logs(&tenant(), theirs.id, vec![(Timestamp(1), "line".to_owned())]).unwrap();
+    store.commit(Batch { outbox: vec![message(1, &theirs), message(2, &kept)], ..Batch::default() }).unwrap();
+    let removed = vec![gone.id, new_workflow_id()];
+    store.commit(Batch { workflows_removed: removed, ..Batch::default() }).unwrap();
+    assert!(store.load_run(gone.id).unwrap().is_none());
+    assert!(store.task(&tenant(), theirs.id).unwrap().is_none());
+    assert!(store.logs(&tenant(), theirs.id, 0, 9).unwrap().is_empty());
+    assert!(store.workflow_by_idempotency_key(&tenant(), "deploy", "once").unwrap().is_none());
+    let work = store.open_work().unwrap();
+    assert_eq!(work.tasks, [kept.clone()]);
+    assert_eq!(work.outbox, [message(2, &kept)]);
+    assert_eq!(store.workflows(&tenant(), &Default::default(), page(9)).unwrap(), [stays.clone()]);
+    // Its place and its id are free again, and its words lead nowhere.
+    stored(store, &gone, &[&theirs]);
+    assert_eq!(store.load_run(gone.id).unwrap().unwrap().workflow, gone);
+}

@@ -6,6 +6,7 @@ mod catalogue;
 mod feed_and_logs;
 mod fixtures;
 mod lists;
+mod search;
 mod sqlite;
 
 use conductor_store::{MemoryStore, SqliteStore, Store};
@@ -43,6 +44,7 @@ cases! {
     batches::numbers_survive_their_rows,
     batches::a_closed_store_refuses,
     batches::hand_outs_under_a_limit_are_kept_until_they_no_longer_count,
+    batches::a_removed_workflow_leaves_nothing_behind,
     lists::workflows_are_listed_newest_first_in_pages,
     lists::every_filter_of_workflows_narrows_the_list,
     lists::tasks_are_listed_by_workflow_status_and_name,
@@ -61,4 +63,9 @@ cases! {
     catalogue::tokens_are_known_by_their_hash,
     catalogue::documents_are_put_read_listed_and_removed,
     catalogue::handled_events_are_known_until_they_are_forgotten,
+    search::every_kind_of_condition_finds_its_workflows,
+    search::words_follow_what_a_workflow_becomes,
+    search::pages_follow_each_other_in_the_order_that_is_asked_for,
+    search::tasks_are_found_by_their_fields_and_those_of_their_workflow,
+    search::a_tenant_finds_its_own_alone,
 }

@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 use serde_json::value::RawValue;
 
 use super::render::{TaskView, WorkflowView};
+use super::summary::TaskSummary;
 use crate::api::ApiError;
 use crate::api::limits::CHUNK_ROWS;
 use crate::api::state::ApiState;
@@ -71,6 +72,25 @@ pub(super) async fn workflow_json(
     raw(&WorkflowView::new(record, &plan, tasks.as_deref()))
 }
 
+/// Workflows as JSON, in their order, without their tasks.
+pub(super) async fn workflows_json(state: &ApiState, records: &[WorkflowRecord]) -> Result<Vec<Box<RawValue>>, ApiError> {
+    let mut shown = Vec::with_capacity(records.len());
+    for record in records {
+        shown.push(workflow_json(state, record, false).await?);
+    }
+    Ok(shown)
+}
+
+/// Tasks of any workflows as summaries, in their order.
+pub(super) async fn task_summaries(
+    state: &ApiState,
+    tenant: &TenantName,
+    tasks: &[TaskRecord],
+) -> Result<Vec<Box<RawValue>>, ApiError> {
+    let workflows = workflows_of(state, tenant, tasks).await?;
+    tasks.iter().map(|task| raw(&TaskSummary::new(task, workflows.get(&task.workflow_id)))).collect()
+}
+
 /// Tasks of any workflows as JSON, in their order.
 pub(super) async fn tasks_json(
     state: &ApiState,
@@ -98,22 +118,29 @@ async fn homes(
     tenant: &TenantName,
     tasks: &[TaskRecord],
 ) -> Result<FxHashMap<WorkflowId, (WorkflowRecord, Arc<Plan>)>, ApiError> {
+    let mut homes = FxHashMap::default();
+    for (id, record) in workflows_of(state, tenant, tasks).await? {
+        let plan = state.app.plan_of(&record).await?;
+        homes.insert(id, (record, plan));
+    }
+    Ok(homes)
+}
+
+/// The workflows that tasks belong to.
+async fn workflows_of(
+    state: &ApiState,
+    tenant: &TenantName,
+    tasks: &[TaskRecord],
+) -> Result<FxHashMap<WorkflowId, WorkflowRecord>, ApiError> {
     let mut ids: Vec<WorkflowId> = tasks.iter().map(|task| task.workflow_id).collect();
     ids.sort_unstable();
     ids.dedup();
     let owner = tenant.clone();
-    let records = state
-        .app
-        .read(move |store| {
-            ids.into_iter().filter_map(|id| store.workflow(&owner, id).transpose()).collect::<Result<Vec<_>, _>>()
-        })
-        .await?;
-    let mut homes = FxHashMap::default();
-    for record in records {
-        let plan = state.app.plan_of(&record).await?;
-        homes.insert(record.id, (record, plan));
-    }
-    Ok(homes)
+    let read = state.app.read(move |store| {
+        let found = ids.into_iter().filter_map(|id| store.workflow(&owner, id).transpose());
+        found.map(|record| record.map(|record| (record.id, record))).collect()
+    });
+    Ok(read.await?)
 }
 
 fn raw(view: &impl serde::Serialize) -> Result<Box<RawValue>, ApiError> {

@@ -6,6 +6,7 @@
 mod load;
 mod metadata;
 mod render;
+mod searching;
 mod summary;
 mod tasks;
 mod token;

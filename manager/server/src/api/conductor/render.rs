@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use conductor_engine::Plan;
-use conductor_model::definition::TaskType;
-use conductor_model::{TaskId, TaskRecord, Timestamp, WorkflowDef, WorkflowId, WorkflowRecord, WorkflowTask};
+use conductor_model::{TaskDef, TaskId, TaskRecord, Timestamp, WorkflowDef, WorkflowId, WorkflowRecord, WorkflowTask};
+use conductor_store::search::shown_task_type;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -48,7 +48,11 @@ pub(super) struct WorkflowView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     created_by: Option<&'a str>,
     history: [(); 0],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate_limit_key: Option<&'a str>,
     rate_limited: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<&'a str>,
     workflow_definition: &'a WorkflowDef,
 }
 
@@ -98,23 +102,33 @@ pub(super) struct TaskView<'a> {
     subworkflow_changed: bool,
     queue_wait_time: i64,
     loop_over_task: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub_workflow_id: Option<WorkflowId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task_definition: Option<&'a TaskDef>,
 }
 
-/// What Conductor calls the type of a task: a worker's task bears its definition's name.
-fn task_type(task: &TaskRecord) -> &str {
-    match task.task_type {
-        TaskType::Simple => &task.definition_name,
-        TaskType::ForkJoin => "FORK",
-        other => other.as_str(),
-    }
+/// What a task runs by: found when it was scheduled, or with its workflow's definition. A task of a loop is known by the
+/// reference of its step, without the rounds.
+fn definition_of<'a>(task: &'a TaskRecord, plan: &'a Plan) -> Option<&'a TaskDef> {
+    let of_step = || references(&task.reference).find_map(|reference| plan.definition(reference)).map(AsRef::as_ref);
+    task.definition.as_deref().or_else(of_step)
+}
+
+/// A reference, and what is left of it without the rounds of loops at its end: `a__2__1`, `a__2`, `a`.
+fn references(reference: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(Some(reference), |reference| {
+        let (step, round) = reference.rsplit_once("__")?;
+        (!round.is_empty() && round.bytes().all(|byte| byte.is_ascii_digit())).then_some(step)
+    })
 }
 
 impl<'a> TaskView<'a> {
     /// A task of `workflow`, which runs by `plan`.
     pub(super) fn new(task: &'a TaskRecord, workflow: &'a WorkflowRecord, plan: &'a Plan) -> Self {
-        let definition = plan.definition(&task.reference);
+        let definition = definition_of(task, plan);
         Self {
-            task_type: task_type(task),
+            task_type: shown_task_type(task),
             status: task.status.as_str(),
             input_data: &task.input,
             reference_task_name: &task.reference,
@@ -141,7 +155,7 @@ impl<'a> TaskView<'a> {
             callback_after_seconds: task.callback_after_seconds,
             worker_id: task.worker_id.as_deref(),
             output_data: &task.output,
-            workflow_task: plan.step(&task.reference).map(AsRef::as_ref),
+            workflow_task: references(&task.reference).find_map(|reference| plan.step(reference)).map(AsRef::as_ref),
             domain: task.domain.as_deref(),
             rate_limit_per_frequency: definition.and_then(|found| found.rate_limit_per_frequency).unwrap_or(0),
             rate_limit_frequency_in_seconds: definition.and_then(|found| found.rate_limit_frequency_in_seconds).unwrap_or(1),
@@ -150,6 +164,8 @@ impl<'a> TaskView<'a> {
             subworkflow_changed: false,
             queue_wait_time: queue_wait_ms(task),
             loop_over_task: task.iteration > 0,
+            sub_workflow_id: task.sub_workflow_id,
+            task_definition: definition,
         }
     }
 }
@@ -195,7 +211,9 @@ impl<'a> WorkflowView<'a> {
             owner_app: definition.owner_app.as_deref(),
             created_by: workflow.created_by.as_deref(),
             history: [],
-            rate_limited: false,
+            rate_limit_key: workflow.rate_limit_key.as_deref(),
+            rate_limited: workflow.rate_limited,
+            event: workflow.event.as_deref(),
             workflow_definition: definition,
         }
     }

@@ -1,8 +1,10 @@
 //! The rows of Conductor's searches: WorkflowSummary and TaskSummary. Their times are ISO texts, their inputs and outputs
 //! JSON texts.
 
-use conductor_model::definition::TaskType;
+use std::collections::BTreeMap;
+
 use conductor_model::{TaskId, TaskRecord, Timestamp, WorkflowId, WorkflowRecord};
+use conductor_store::search::shown_task_type;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -38,6 +40,10 @@ pub(super) struct WorkflowSummary<'a> {
     idempotency_key: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     parent_workflow_id: Option<WorkflowId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<&'a str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    task_to_domain: &'a BTreeMap<String, String>,
 }
 
 /// Conductor's TaskSummary.
@@ -45,6 +51,10 @@ pub(super) struct WorkflowSummary<'a> {
 #[serde(rename_all = "camelCase")]
 pub(super) struct TaskSummary<'a> {
     workflow_id: WorkflowId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    workflow_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    correlation_id: Option<&'a str>,
     task_id: TaskId,
     task_type: &'a str,
     task_def_name: &'a str,
@@ -91,18 +101,22 @@ impl<'a> WorkflowSummary<'a> {
             created_by: workflow.created_by.as_deref(),
             idempotency_key: workflow.idempotency_key.as_deref(),
             parent_workflow_id: workflow.parent_workflow_id,
+            event: workflow.event.as_deref(),
+            task_to_domain: &workflow.task_to_domain,
         }
     }
 }
 
 impl<'a> TaskSummary<'a> {
-    pub(super) fn new(task: &'a TaskRecord) -> Self {
-        let task_type = if task.task_type == TaskType::Simple { &task.definition_name } else { task.task_type.as_str() };
+    /// A task of `workflow`.
+    pub(super) fn new(task: &'a TaskRecord, workflow: Option<&'a WorkflowRecord>) -> Self {
         let ended = |from: Timestamp| task.ended_at.map_or(0, |ended| ended.ms_since(from));
         Self {
             workflow_id: task.workflow_id,
+            workflow_type: workflow.map(|workflow| workflow.name.as_str()),
+            correlation_id: workflow.and_then(|workflow| workflow.correlation_id.as_deref()),
             task_id: task.id,
-            task_type,
+            task_type: shown_task_type(task),
             task_def_name: &task.definition_name,
             reference_task_name: &task.reference,
             scheduled_time: iso(task.scheduled_at),
@@ -144,6 +158,6 @@ mod tests {
         let row = json!(WorkflowSummary::new(&workflow));
         assert_eq!(row["input"], r#"{"name":"Bob"}"#);
         assert_eq!(row["workflowType"], "greetings");
-        assert_eq!(json!(TaskSummary::new(&tasks[1]))["taskType"], "greet");
+        assert_eq!(json!(TaskSummary::new(&tasks[1], Some(&workflow)))["taskType"], "greet");
     }
 }

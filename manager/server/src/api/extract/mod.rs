@@ -9,5 +9,7 @@ mod upload;
 pub(super) use json::parse_json;
 pub(super) use json::{JsonBody, JsonListOrOne, OptionalJson, read_body};
 pub(super) use params::Params;
+#[cfg(test)]
+pub(super) use params::params;
 pub(super) use path::{name_in_path, task_id, workflow_id};
 pub(super) use upload::UploadStream;

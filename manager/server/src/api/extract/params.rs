@@ -76,13 +76,15 @@ fn invalid(name: &str, found: &str, expected: impl Display) -> ApiError {
     ApiError::bad_request("query-invalid", format!("query parameter {name} is {found:?}, which is not valid: {expected}"))
 }
 
+/// Parameters as a request has them.
+#[cfg(test)]
+pub(in crate::api) fn params(pairs: &[(&str, &str)]) -> Params {
+    Params(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn params(pairs: &[(&str, &str)]) -> Params {
-        Params(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
-    }
 
     #[test]
     fn booleans_come_in_every_sdks_spelling() {

@@ -196,7 +196,15 @@ fn cases() -> Vec<Case> {
             "query-invalid",
             &["size", "many"],
         ),
-        ("a wrong search", "GET", "/api/workflow/search?query=status", String::new(), 400, "query-invalid", &["character 7"]),
+        (
+            "a wrong search",
+            "GET",
+            "/api/workflow/search?query=status%3D",
+            String::new(),
+            400,
+            "query-invalid",
+            &["character 8"],
+        ),
         ("an unknown workflow id", "GET", "/api/workflow/not-an-id", String::new(), 404, "not-found", &["not-an-id"]),
         (
             "an unknown task",

@@ -43,6 +43,7 @@ pub(super) struct Building {
     /// Up to when hand-outs of a name no longer count.
     starts_over: HashMap<(TenantName, Arc<str>), Timestamp>,
     pub(super) outbox_done: Vec<u64>,
+    pub(super) workflows_removed: Vec<WorkflowId>,
     after: Vec<After>,
 }
 
@@ -273,6 +274,7 @@ impl Core {
                 .into_iter()
                 .map(|((tenant, name), at)| LimitedStart { tenant, name, at })
                 .collect(),
+            workflows_removed: building.workflows_removed,
         };
         let outlets = self.outlets.clone();
         let handle = self.handle.clone();
@@ -308,6 +310,7 @@ impl Core {
             Ok(()) => {
                 self.runs.stored(batch);
                 self.starting_keys.retain(|_, (_, pending)| *pending > batch);
+                self.removing.retain(|_, pending| *pending > batch);
             }
             Err(error) => {
                 tracing::error!(%error, batch, "what was decided could not be stored; rebuilding from the store");

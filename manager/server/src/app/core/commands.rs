@@ -164,7 +164,10 @@ impl Core {
     }
 
     /// Loads a workflow and says how it stands, when it belongs to the tenant.
-    fn status_for(&mut self, tenant: &TenantName, workflow: WorkflowId) -> Result<WorkflowStatus, CommandError> {
+    pub(super) fn status_for(&mut self, tenant: &TenantName, workflow: WorkflowId) -> Result<WorkflowStatus, CommandError> {
+        if self.removing.contains_key(&workflow) {
+            return Err(CommandError::UnknownWorkflow(workflow));
+        }
         match self.runs.get(workflow, self.store.as_ref(), self.batch_number) {
             Ok(Some(run)) if run.workflow().tenant == *tenant => Ok(run.workflow().status),
             Ok(_) => Err(CommandError::UnknownWorkflow(workflow)),

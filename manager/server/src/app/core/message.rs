@@ -139,6 +139,8 @@ pub enum Message {
     Start(StartOrder),
     /// Pause, resume or terminate a workflow.
     Control { tenant: TenantName, workflow: WorkflowId, event: Event, reply: Reply<()> },
+    /// Delete a workflow that is over.
+    Remove { tenant: TenantName, workflow: WorkflowId, reply: Reply<()> },
     /// A worker reports.
     Update { tenant: TenantName, update: WorkerUpdate, reply: Reply<()> },
     /// A worker polls.
@@ -196,7 +198,7 @@ impl Message {
         match self {
             Self::Start(order) => no(order.reply, why),
             Self::Control { reply, .. } | Self::Update { reply, .. } => no(reply, why),
-            Self::Register { reply, .. } | Self::Holds { reply, .. } => no(reply, why),
+            Self::Register { reply, .. } | Self::Holds { reply, .. } | Self::Remove { reply, .. } => no(reply, why),
             Self::Poll(request) => no(request.reply, why),
             Self::OpenTask { reply, .. } => no(reply, why),
             Self::Explain { reply, .. } => no(reply, why),

@@ -22,6 +22,7 @@ mod message;
 mod performing;
 mod placing;
 mod polling;
+mod removing;
 mod reports;
 mod runs;
 mod surroundings;
@@ -115,6 +116,8 @@ pub struct Core {
     last_feed_id: u64,
     /// Keys of starts that are not yet stored.
     starting_keys: HashMap<message::StartKey, (WorkflowId, u64)>,
+    /// Workflows that are being deleted, with the batch that does it.
+    removing: HashMap<WorkflowId, u64>,
     /// When a batch was last handed to the store.
     submitted_at: Timestamp,
     /// When the gauges were last set.
@@ -163,6 +166,7 @@ impl Core {
             last_outbox_id: 0,
             last_feed_id: 0,
             starting_keys: HashMap::new(),
+            removing: HashMap::new(),
             submitted_at: Timestamp::default(),
             watched_at: Timestamp::default(),
             stopping: false,
@@ -179,6 +183,7 @@ impl Core {
         self.index = Index::default();
         self.performing = Performing::default();
         self.starting_keys.clear();
+        self.removing.clear();
         self.last_outbox_id = self.last_outbox_id.max(work.last_outbox_id);
         self.last_feed_id = self.last_feed_id.max(work.last_feed_id);
         let was_connected = self.fleet.broker_connected();
@@ -290,6 +295,7 @@ impl Core {
             other if self.failed.is_some() || self.stopping => other.refuse(&CommandError::Unavailable),
             Message::Start(order) => self.start(order),
             Message::Control { tenant, workflow, event, reply } => self.control(&tenant, workflow, event, reply),
+            Message::Remove { tenant, workflow, reply } => self.remove(&tenant, workflow, reply),
             Message::Update { tenant, update, reply } => self.update(&tenant, update, reply),
             Message::Poll(request) => self.poll(request),
             Message::OpenTask { tenant, workflow, reference, reply } => self.open_task(&tenant, workflow, &reference, reply),

@@ -120,6 +120,11 @@ impl Runs {
         }
     }
 
+    /// Forgets a workflow that is deleted.
+    pub(super) fn forget(&mut self, id: WorkflowId) {
+        self.drop_run(id);
+    }
+
     fn drop_run(&mut self, id: WorkflowId) {
         if let Some(cached) = self.cached.remove(&id) {
             self.weight -= cached.weight;

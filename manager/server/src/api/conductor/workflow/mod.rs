@@ -3,9 +3,9 @@
 mod control;
 mod correlated;
 mod get;
-mod query;
 mod running;
 mod search;
+mod search_by_tasks;
 mod start;
 mod status;
 mod tasks;
@@ -14,9 +14,6 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::state::ApiState;
-
-pub(super) use query::{Clause, Operator, parse_query};
-pub(super) use search::SearchResult;
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
@@ -32,4 +29,6 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(correlated::correlated_batch))
         .routes(routes!(search::search))
         .routes(routes!(search::search_v2))
+        .routes(routes!(search_by_tasks::search_by_tasks))
+        .routes(routes!(search_by_tasks::search_by_tasks_v2))
 }

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use conductor_model::TaskStatus;
 
 use super::super::load;
-use super::search::SearchResult;
+use super::super::searching::SearchResult;
 use crate::api::ApiError;
 use crate::api::extract::{Params, workflow_id};
 use crate::api::limits::{OFFSET_MAX, PAGE_ROWS_MAX};
