@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 
+use conductor_model::definition::TaskType;
 use conductor_model::{TaskId, TaskRecord, Timestamp};
 use serde_json::{Map, Value, json};
 
 use crate::expression::Document;
 use crate::plan::OWN_TASK_ID;
 use crate::run::Run;
-use crate::task_type;
+use crate::task_type::{self, do_while};
 
 /// A run as the document of expressions. Nothing is copied but what an expression asks for.
 pub(crate) struct Scope<'a> {
@@ -56,11 +57,20 @@ const TASK_KEYS: [&str; 18] = [
 ];
 
 impl Document for Scope<'_> {
-    fn member(&self, root: &str, key: &str) -> Option<Cow<'_, Value>> {
+    fn member(&self, root: &str, key: &str, next: Option<&str>) -> Option<Cow<'_, Value>> {
         match root {
             "workflow" => self.workflow(key),
             "task" => self.own_input.filter(|_| key == "input").map(Cow::Borrowed),
-            _ => self.task(self.run.latest(root)?, key),
+            _ => {
+                let record = self.run.latest(root)?;
+                if key == "output"
+                    && record.task_type == TaskType::DoWhile
+                    && let Some(rounds) = self.rounds(record, next)
+                {
+                    return Some(Cow::Owned(rounds));
+                }
+                self.task(record, key)
+            }
         }
     }
 
@@ -84,6 +94,21 @@ fn object<'v>(keys: &[&str], member: impl Fn(&str) -> Option<Cow<'v, Value>>) ->
 }
 
 impl Scope<'_> {
+    /// The output of a loop that goes on, as far as `next` asks for it: it is not kept in the loop's own record.
+    fn rounds(&self, record: &TaskRecord, next: Option<&str>) -> Option<Value> {
+        if record.status.is_terminal() {
+            return None;
+        }
+        let ix = *self.run.state.by_id.get(&record.id)?;
+        match next {
+            None => do_while::gathered(self.run, ix),
+            Some(round) => {
+                let number = round.parse().ok()?;
+                Some(json!({round: do_while::gathered_round(self.run, ix, number)?}))
+            }
+        }
+    }
+
     fn workflow(&self, key: &str) -> Option<Cow<'_, Value>> {
         let record = self.run.workflow();
         let value = match key {

@@ -11,11 +11,21 @@ use thiserror::Error;
 use crate::plan::Plan;
 use crate::work::PerformFailure;
 
-/// Task definitions as they stand now: for steps whose task is only found when they are reached.
+/// What the engine may look up: things that are only known when a step is reached.
 pub trait Catalogue {
-    /// The definition of this name, if there is one.
+    /// The task definition of this name as it stands now, if there is one.
     fn task_definition(&self, name: &str) -> Option<Arc<TaskDef>>;
+
+    /// The moment at which clocks in `zone` (as in `Europe/Berlin`) show `local`. `None` = the zone is not known.
+    fn moment_in_zone(&self, zone: &str, local: LocalTime) -> Option<Timestamp> {
+        let _ = (zone, local);
+        None
+    }
 }
+
+/// What a clock on a wall shows, as the moment at which a clock in UTC shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LocalTime(pub Timestamp);
 
 /// A catalogue with nothing in it.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +45,7 @@ pub struct Context<'a> {
     pub ids: &'a mut dyn IdSource,
     /// A number from 0.0 up to 1.0, for retry jitter.
     pub jitter: f64,
-    /// Task definitions as they stand now.
+    /// What the engine may look up.
     pub catalogue: &'a dyn Catalogue,
 }
 
@@ -341,6 +351,12 @@ pub enum Refusal {
     /// The step was scheduled already.
     #[error("step {reference:?} was scheduled already")]
     AlreadyScheduled {
+        /// Which.
+        reference: String,
+    },
+    /// The step decides where the flow goes: without it nobody knows.
+    #[error("step {reference:?} is one that decides where the workflow goes; it cannot be skipped")]
+    NotSkippable {
         /// Which.
         reference: String,
     },

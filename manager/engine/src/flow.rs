@@ -1,44 +1,43 @@
 //! What follows from what: the flow of a workflow through its steps.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use conductor_model::{TaskRecord, TaskStatus, Timestamp, WorkflowStatus};
 use serde_json::{Map, Value};
 
 use crate::document::Scope;
+use crate::ending::Ending;
 use crate::expression::{Budget, TooLarge};
-use crate::plan::{BlockId, Kind, Next, NodeId};
-use crate::retry;
-use crate::run::{Ix, Run};
-use crate::task_type::{self, join, simple, switch};
+use crate::frame::{Next, Site};
+use crate::plan::{BlockId, BlockPlace, Kind};
+use crate::run::Run;
+use crate::state::Ix;
+use crate::task_type::{do_while, exclusive_join, join, switch};
 use crate::turn::{Turn, Work};
+use crate::{attempt, child, retry};
 
-/// Largest output of a join or a workflow in bytes of JSON: both bring the outputs of many tasks together.
+/// Largest output of a join, a loop or a workflow in bytes of JSON: they bring the outputs of many tasks together.
 pub(crate) const GATHERED_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Draws everything that follows from the changes made so far, and ends the workflow when nothing is left.
 pub(crate) fn follow_up(turn: &mut Turn<'_, '_>) {
     while let Some(work) = turn.next_work() {
         match work {
-            Work::Schedule(node) => {
-                let task_type = turn.run.plan.node(node).step.task_type;
-                (task_type::of(task_type).schedule)(turn, node);
-            }
+            Work::Schedule(site) => attempt::first(turn, site),
             Work::Ended(ix) => ended(turn, ix),
-            Work::Finished(node) => finished(turn, node),
         }
     }
-    let run = &turn.run;
-    if run.workflow.status == WorkflowStatus::Running && run.state.open.is_empty() {
-        if run.state.tolerated == 0 {
+    let (workflow, state) = (&turn.run.workflow, &turn.run.state);
+    if workflow.status == WorkflowStatus::Running && state.open.is_empty() && !workflow.rate_limited {
+        if workflow.tolerated == 0 {
             turn.end_workflow(WorkflowStatus::Completed, None);
         } else {
-            let failed = run.workflow.failed_references.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-            turn.end_workflow(
-                WorkflowStatus::Failed,
-                Some(format!("steps failed that the workflow went on without: {failed}")),
-            );
+            let failed = workflow.failed_references.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            let reason = format!("steps failed that the workflow went on without: {failed}");
+            turn.end_workflow(WorkflowStatus::Failed, Some(reason));
+        }
+        if turn.run.workflow.status != WorkflowStatus::Completed {
+            child::start_failure_workflow(turn, None);
         }
     }
 }
@@ -47,31 +46,86 @@ pub(crate) fn follow_up(turn: &mut Turn<'_, '_>) {
 fn ended(turn: &mut Turn<'_, '_>, ix: Ix) {
     if !turn.run.record(ix).status.is_successful() {
         if retry_allowed(turn.run, ix, turn.now()) {
-            return try_again(turn, ix);
+            return attempt::again_by_rules(turn, ix);
         }
         // A workflow that was paused may have used up the budget for the attempt meanwhile.
         turn.give_way_to_optional(ix);
     }
-    let node = turn.run.node_of(ix);
-    let record = turn.run.record(ix);
-    if record.status.is_successful() {
-        turn.push(Work::Finished(node));
-    } else if turn.run.plan.node(node).step.permissive {
-        turn.run.state.tolerated += 1;
-        turn.push(Work::Finished(node));
+    turn.note(ix).executed = true;
+    let site = turn.run.site(ix);
+    let goes_on = turn.run.record(ix).status.is_successful() || turn.run.node(site).step.permissive;
+    if goes_on {
+        // A switch that failed takes no case.
+        switch::leave_out(turn, site, None);
+    }
+    if turn.run.record(ix).status.is_successful() {
+        finished(turn, site);
+    } else if turn.run.node(site).step.permissive {
+        turn.run.workflow.tolerated += 1;
+        finished(turn, site);
     } else {
-        fail(turn, ix);
+        give_up(turn, ix);
     }
 }
 
 /// Whether a failed task is tried again.
 pub(crate) fn retry_allowed(run: &Run, ix: Ix, now: Timestamp) -> bool {
-    let node = run.plan.node(run.node_of(ix));
-    retry::allowed(run.record(ix), &node.step, node.definition.as_deref(), now)
+    retry::allowed(run.record(ix), &run.node(run.site(ix)).step, run.definition(ix), now)
+}
+
+/// A step failed for good: so have the loops around it, up to one that the workflow can do without.
+fn give_up(turn: &mut Turn<'_, '_>, ix: Ix) {
+    let record = turn.run.record(ix);
+    let told = record.reason.as_deref().unwrap_or("no reason was given");
+    let reason = format!("step {} failed: {told}", record.reference);
+    let mut around = Vec::new();
+    let mut frame = turn.run.site(ix).frame;
+    while let Some(owner) = turn.run.frames.get(frame).owner {
+        frame = owner.frame;
+        let node = turn.run.node(owner);
+        let Some(failed) = turn.run.state.latest.get(&owner).copied() else { continue };
+        if !matches!(node.kind, Kind::Loop { .. }) || turn.run.record(failed).status.is_terminal() {
+            continue;
+        }
+        if node.step.optional || node.step.permissive {
+            for inner in around {
+                turn.close(inner, Ending::failed(reason.clone(), false));
+                turn.note(inner).executed = true;
+            }
+            cancel_inside(turn, owner, &reason);
+            return turn.end_task(failed, Ending::failed(reason, false));
+        }
+        around.push(failed);
+    }
+    for failed in around {
+        turn.close(failed, Ending::failed(reason.clone(), false));
+        turn.note(failed).executed = true;
+    }
+    fail(turn, ix);
+}
+
+/// Ends what is still open in a loop.
+fn cancel_inside(turn: &mut Turn<'_, '_>, owner: Site, reason: &str) {
+    let inside = |ix: &Ix| {
+        let mut frame = turn.run.site(*ix).frame;
+        while let Some(around) = turn.run.frames.get(frame).owner {
+            if around == owner {
+                return true;
+            }
+            frame = around.frame;
+        }
+        false
+    };
+    let open: Vec<Ix> = turn.run.state.open.iter().copied().filter(inside).collect();
+    for ix in open {
+        turn.close(ix, Ending::canceled(reason.to_owned()));
+        turn.note(ix).executed = true;
+    }
 }
 
 /// Ends the workflow because of a task.
 pub(crate) fn fail(turn: &mut Turn<'_, '_>, ix: Ix) {
+    turn.note(ix).executed = true;
     let record = turn.run.record(ix);
     let status = match record.status {
         TaskStatus::Canceled => WorkflowStatus::Terminated,
@@ -87,55 +141,100 @@ pub(crate) fn fail(turn: &mut Turn<'_, '_>, ix: Ix) {
     let reason = record.reason.as_deref().unwrap_or("no reason was given");
     let reason = format!("Task {} failed with status: {status} and reason: '{reason}'", record.id);
     turn.end_workflow(status, Some(reason));
-}
-
-/// Makes another attempt at a step.
-fn try_again(turn: &mut Turn<'_, '_>, ix: Ix) {
-    let node = turn.run.node_of(ix);
-    let mut record = turn.new_record(node);
-    let plan = Arc::clone(&turn.run.plan);
-    let (delay, jitter) = plan.node(node).definition.as_ref().map_or((0, 0), |definition| {
-        let attempt = turn.run.record(ix).attempt;
-        (retry::delay_seconds(definition, attempt), retry::jitter_ms(definition, turn.jitter()))
-    });
-    let ended_at = turn.run.record(ix).updated_at;
-    let old = turn.change(ix);
-    // Being followed by another attempt is no word from its worker.
-    old.updated_at = ended_at;
-    old.retried = true;
-    record.retried_task_id = Some(old.id);
-    record.attempt = old.attempt.saturating_add(1);
-    record.first_scheduled_at = old.first_scheduled_at;
-    record.reason.clone_from(&old.reason);
-    record.iteration = old.iteration;
-    simple::schedule_attempt(turn, node, record, delay, jitter);
+    child::start_failure_workflow(turn, Some(ix));
 }
 
 /// A step is finished: joins are told, and the flow goes on behind it.
-fn finished(turn: &mut Turn<'_, '_>, node: NodeId) {
-    settle(turn, node);
-    match turn.run.plan.next(node) {
-        Next::Step(next) => turn.push(Work::Schedule(next)),
-        Next::EndOfCase(switch) => turn.push(Work::Finished(switch)),
-        Next::End => {}
+pub(crate) fn finished(turn: &mut Turn<'_, '_>, mut site: Site) {
+    loop {
+        settle(turn, site);
+        match turn.run.frames.next(site) {
+            Next::Step(next) => return turn.push(Work::Schedule(next)),
+            Next::EndOfCase(switch) => site = switch,
+            Next::EndOfRound(owner) => return do_while::round_ended(turn, owner),
+            Next::EndOfBranch(fork) => {
+                if let Next::Step(join) = turn.run.frames.next(fork) {
+                    tell_join(turn, join);
+                }
+                return;
+            }
+            Next::End => return,
+        }
     }
 }
 
-/// Counts a step off at the joins that wait for it.
-pub(crate) fn settle(turn: &mut Turn<'_, '_>, node: NodeId) {
-    let plan = Arc::clone(&turn.run.plan);
-    let watchers = &plan.node(node).watchers;
-    if watchers.is_empty() || !turn.run.state.settled.insert(node) {
+/// Tells the joins that wait for a step that it is finished or can no longer come.
+pub(crate) fn settle(turn: &mut Turn<'_, '_>, site: Site) {
+    if turn.run.node(site).watchers.is_empty() {
         return;
     }
-    for join in watchers {
-        // A join that has not been scheduled counts when it is.
-        if let Some(missing) = turn.run.state.missing.get_mut(join) {
-            *missing = missing.saturating_sub(1);
-            if *missing == 0 {
-                join::complete(turn, *join);
-            }
+    let plan = turn.run.plan_of(site);
+    for join in &plan.node(site.node).watchers {
+        tell_join(turn, site.with(*join));
+    }
+}
+
+/// One of the steps that a join waits for is settled. A join that has not begun counts when it does.
+fn tell_join(turn: &mut Turn<'_, '_>, join: Site) {
+    let Some(missing) = turn.run.state.missing.get_mut(&join) else { return };
+    *missing = missing.saturating_sub(1);
+    let missing = *missing;
+    let exclusive = matches!(turn.run.node(join).kind, Kind::ExclusiveJoin { .. });
+    if exclusive { exclusive_join::look(turn, join, missing) } else { join::look(turn, join, missing) }
+}
+
+/// How many of the steps that a join waits for are not settled.
+pub(crate) fn missing(run: &Run, join: Site) -> usize {
+    let kind = &run.node(join).kind;
+    let named = kind.waits_for().iter().filter(|step| !is_settled(run, join.with(**step))).count();
+    let forked = match kind {
+        Kind::Join { fork: Some(fork), .. } => {
+            run.frames.branch_ends(join.with(*fork)).filter(|end| !is_settled(run, *end)).count()
         }
+        _ => 0,
+    };
+    named + forked
+}
+
+/// Whether a step is finished or can no longer come because another case was taken.
+fn is_settled(run: &Run, site: Site) -> bool {
+    if is_finished(run, site) {
+        return true;
+    }
+    let plan = &run.frames.get(site.frame).plan;
+    let mut id = plan.node(site.node).block;
+    loop {
+        let block = plan.block(id);
+        let Some(parent) = block.parent else { return false };
+        match block.place {
+            BlockPlace::Case(_) | BlockPlace::Default => {
+                let record = run.latest_of(site.with(parent));
+                let decided = record.filter(|record| record.status.is_terminal() && record.executed && !record.retried);
+                if decided.is_some_and(|record| switch::taken(&plan.node(parent).kind, record) != Some(id)) {
+                    return true;
+                }
+            }
+            // Outside of the round is another frame.
+            BlockPlace::Body => return false,
+            BlockPlace::Workflow | BlockPlace::Branch(_) | BlockPlace::Dynamic(_) => {}
+        }
+        id = plan.node(parent).block;
+    }
+}
+
+/// Whether a step is finished: the flow has gone on behind it.
+pub(crate) fn is_finished(run: &Run, site: Site) -> bool {
+    let Some(record) = run.latest_of(site) else { return false };
+    if !record.status.is_terminal() || !record.executed || record.retried {
+        return false;
+    }
+    let plan = &run.frames.get(site.frame).plan;
+    match &plan.node(site.node).kind {
+        kind @ Kind::Switch { .. } => match switch::taken(kind, record) {
+            Some(block) => plan.block(block).nodes.last().is_some_and(|last| is_finished(run, site.with(*last))),
+            None => true,
+        },
+        _ => true,
     }
 }
 
@@ -156,19 +255,16 @@ pub(crate) fn output(run: &Run) -> Result<Value, TooLarge> {
         let scope = Scope { run, own_id: None, own_input: None };
         return template.resolve(&scope, &mut Budget::new(GATHERED_BYTES_MAX));
     }
-    let last = last_of(run, BlockId(0)).or_else(|| run.state.tasks.last().map(|task| &task.record));
+    let last = last_of(run, BlockId(0)).or_else(|| run.state.all().next_back().map(|(_, record)| record));
     Ok(last.map_or_else(|| Value::Object(Map::new()), |record| Value::clone(&record.output)))
 }
 
 /// The last task of a block, if the flow has come so far: that of the case taken where the last step is a switch.
 fn last_of(run: &Run, block: BlockId) -> Option<&TaskRecord> {
     let node = *run.plan.block(block).nodes.last()?;
-    let record = run.latest_of(node)?;
-    match &run.plan.node(node).kind {
-        kind @ Kind::Switch { .. } => match switch::taken(kind, record) {
-            Some(taken) => last_of(run, taken),
-            None => Some(record),
-        },
-        Kind::Simple | Kind::Fork { .. } | Kind::Join { .. } => Some(record),
+    let record = run.latest_of(Site::root(node))?;
+    match switch::taken(&run.plan.node(node).kind, record) {
+        Some(taken) => last_of(run, taken),
+        None => Some(record),
     }
 }

@@ -16,18 +16,24 @@
 //! - `work`: what the manager is asked to do itself.
 //! - `load`: the indices of a run, worked out from its records.
 
+mod attempt;
+mod child;
 mod decision;
 mod document;
+mod ending;
 mod event;
 mod expression;
 mod feed;
 mod flow;
+mod frame;
 mod handle;
 mod load;
+mod moment;
 mod plan;
 mod retry;
 mod run;
 mod start;
+mod state;
 mod task_type;
 mod timer;
 mod turn;
@@ -37,7 +43,9 @@ mod work;
 mod tests;
 
 pub use decision::{Decision, Effect, Feed, TaskChange};
-pub use event::{AgentOutcome, Catalogue, Context, Event, NoCatalogue, Refusal, StartRequest, WorkerStatus, WorkerUpdate};
+pub use event::{
+    AgentOutcome, Catalogue, Context, Event, LocalTime, NoCatalogue, Refusal, StartRequest, WorkerStatus, WorkerUpdate,
+};
 pub use plan::{Plan, PlanError};
 pub use run::Run;
 pub use work::{ChildOrder, HttpRequest, PerformFailure, ScriptLanguage, ScriptStyle, ServerWork};

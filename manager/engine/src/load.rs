@@ -1,111 +1,67 @@
-//! The indices of a run, worked out from its records in one pass.
+//! The frames and indices of a run, worked out from its records in one pass.
 
 use std::sync::Arc;
 
-use conductor_model::{TaskRecord, WorkflowRecord, WorkflowStatus};
+use conductor_model::{TaskRecord, TaskStatus, WorkflowRecord, WorkflowStatus};
 
-use crate::plan::{BlockId, Kind, NodeId, Plan};
-use crate::run::{Ix, State};
-use crate::task_type::switch;
+use crate::flow;
+use crate::frame::Frames;
+use crate::plan::{Kind, Plan};
+use crate::run::Run;
+use crate::state::State;
+use crate::task_type::fork_join_dynamic;
 
-/// Works out the indices. Tasks whose reference is not in the plan are left out: the plan belongs to the digest that the
-/// workflow was started with, so there are none.
-pub(crate) fn derive(plan: &Arc<Plan>, workflow: &WorkflowRecord, mut tasks: Vec<TaskRecord>) -> State {
+/// Makes a run of its records, in any order. Tasks whose reference is not known are left out: the plan belongs to the
+/// digest that the workflow was started with, so there are none.
+pub(crate) fn load(plan: Arc<Plan>, workflow: WorkflowRecord, mut tasks: Vec<TaskRecord>) -> Run {
     tasks.sort_unstable_by_key(|task| task.seq);
-    let mut state = State::of(workflow);
+    let mut frames = Frames::new(Arc::clone(&plan));
+    let mut state = State::of(&workflow);
     for record in tasks {
-        if let Some(node) = plan.find(&record.reference) {
-            state.add(node, record);
-        }
-    }
-    if !workflow.status.is_terminal() {
-        let mut walk = Walk { plan, state: &mut state, paused: workflow.status == WorkflowStatus::Paused, joins: Vec::new() };
-        walk.block(BlockId(0));
-        for join in std::mem::take(&mut walk.joins) {
-            if let Kind::Join { waits_for, .. } = &plan.node(join).kind {
-                let missing = waits_for.iter().filter(|step| !state.settled.contains(step)).count();
-                state.missing.insert(join, missing);
+        let Some(site) = frames.resolve(&record.reference) else { continue };
+        let branches = match frames.node(site).kind {
+            Kind::DynamicFork if record.status == TaskStatus::Completed => {
+                fork_join_dynamic::plan_of(plan.snapshot(), &record.input).ok()
             }
-        }
-    }
-    state
-}
-
-/// How far the flow has come in each block.
-struct Walk<'a> {
-    plan: &'a Plan,
-    state: &'a mut State,
-    paused: bool,
-    /// Joins in progress.
-    joins: Vec<NodeId>,
-}
-
-impl Walk<'_> {
-    /// Follows the flow through a block as far as it has come. True = it is finished, and what follows has been drawn.
-    fn block(&mut self, id: BlockId) -> bool {
-        self.plan.block(id).nodes.iter().all(|node| self.step(*node))
-    }
-
-    /// The same for one step. In a paused workflow it only counts as finished when what follows is there: what is not, is
-    /// pending. (A step at the end of a branch then counts as pending even if its join knows of it already; the join is
-    /// counted anew, so that telling it again is right.)
-    fn step(&mut self, node: NodeId) -> bool {
-        let Some(ix) = self.state.latest.get(&node).copied() else {
-            return false;
+            _ => None,
         };
-        let record = &self.state.tasks[ix.0 as usize].record;
-        if !record.status.is_terminal() {
-            if let Kind::Join { .. } = self.plan.node(node).kind {
-                self.joins.push(node);
-            }
-            return false;
+        let (is_loop, round) = (matches!(frames.node(site).kind, Kind::Loop { .. }), record.iteration);
+        state.add(&frames, site, record);
+        if let Some(branches) = branches {
+            frames.add_fork(site, Arc::new(branches));
         }
-        let failed = !record.status.is_successful();
-        match &self.plan.node(node).kind {
-            Kind::Fork { branches } => {
-                for branch in branches {
-                    self.block(*branch);
-                }
-                return true;
-            }
-            kind @ Kind::Switch { cases, default } => {
-                let taken = switch::taken(kind, record);
-                for other in cases.values().copied().chain([*default]).flatten().filter(|block| Some(*block) != taken) {
-                    self.state.settled.extend(self.plan.block(other).watched.iter().copied());
-                }
-                if let Some(taken) = taken {
-                    let finished = self.block(taken);
-                    if finished {
-                        self.settle(node);
-                    }
-                    return finished;
-                }
-            }
-            Kind::Simple | Kind::Join { .. } => {}
+        if is_loop && round > 0 {
+            frames.round(site, round);
         }
-        if self.paused && !self.followed(node) {
-            self.pending(ix);
-            return false;
-        }
-        if failed {
-            // The flow went on behind it, so it was permissive.
-            self.state.tolerated += 1;
-        }
-        self.settle(node);
-        true
     }
+    let mut run = Run { plan, workflow, frames, state };
+    if !run.workflow.status.is_terminal() {
+        derive_waits(&mut run);
+    }
+    run
+}
 
-    fn followed(&self, node: NodeId) -> bool {
-        self.plan.continuation(node).is_some_and(|next| self.state.latest.contains_key(&next))
+/// What depends on how far the flow has come: joins in progress, and what is to be drawn when a paused workflow goes on.
+fn derive_waits(run: &mut Run) {
+    let joins: Vec<_> = run
+        .state
+        .open
+        .iter()
+        .filter(|ix| run.record(**ix).status == TaskStatus::InProgress)
+        .map(|ix| run.site(*ix))
+        .filter(|site| matches!(run.node(*site).kind, Kind::Join { .. } | Kind::ExclusiveJoin { .. }))
+        .collect();
+    for join in joins {
+        let missing = flow::missing(run, join);
+        run.state.missing.insert(join, missing);
     }
+    if run.workflow.status == WorkflowStatus::Paused {
+        let pending = run.state.all().filter(|(_, record)| is_pending(record));
+        run.state.pending = pending.map(|(ix, _)| ix).collect();
+    }
+}
 
-    fn pending(&mut self, ix: Ix) {
-        self.state.pending.insert(ix);
-    }
-
-    fn settle(&mut self, node: NodeId) {
-        if !self.plan.node(node).watchers.is_empty() {
-            self.state.settled.insert(node);
-        }
-    }
+/// Whether what follows from a task's end is still to be drawn. One that was skipped is looked at when the flow comes to it.
+pub(crate) fn is_pending(record: &TaskRecord) -> bool {
+    record.status.is_terminal() && !record.executed && !record.retried && record.status != TaskStatus::Skipped
 }

@@ -3,13 +3,13 @@
 use conductor_model::definition::RetryLogic;
 use conductor_model::{TaskDef, TaskRecord, Timestamp, WorkflowTask};
 
-use crate::task_type;
+use crate::task_type::{self, Role};
 
 /// Whether a failed attempt is followed by another one.
 pub(crate) fn allowed(record: &TaskRecord, step: &WorkflowTask, definition: Option<&TaskDef>, now: Timestamp) -> bool {
     let limit = step.retry_count.or_else(|| definition.map(|definition| definition.retry_count)).unwrap_or(0);
     record.status.is_retriable()
-        && task_type::of(record.task_type).external
+        && task_type::of(step.task_type).role != Role::Operator
         && i64::from(record.attempt) < i64::from(limit)
         && definition.is_none_or(|definition| !budget_spent(record, definition, now))
 }

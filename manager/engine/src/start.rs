@@ -8,8 +8,10 @@ use serde_json::Value;
 
 use crate::decision::Decision;
 use crate::event::{Context, StartRequest};
+use crate::frame::{Frames, Site};
 use crate::plan::Plan;
-use crate::run::{Run, State};
+use crate::run::Run;
+use crate::state::State;
 use crate::turn::{Turn, Work};
 
 /// Makes the run and schedules its first steps. The decision's workflow has revision 1.
@@ -55,11 +57,13 @@ pub(crate) fn start(plan: Arc<Plan>, request: StartRequest, context: &mut Contex
         rate_limited: request.rate_limited,
     };
     let first = plan.root().nodes[0];
-    let state = State::of(&workflow);
-    let mut run = Run { plan, workflow, state };
+    let (state, frames) = (State::of(&workflow), Frames::new(Arc::clone(&plan)));
+    let mut run = Run { plan, workflow, frames, state };
     let mut turn = Turn::new(&mut run, context);
     turn.tell_workflow("workflow.started");
-    turn.push(Work::Schedule(first));
+    if !turn.run.workflow.rate_limited {
+        turn.push(Work::Schedule(Site::root(first)));
+    }
     let decision = turn.decide();
     (run, decision)
 }

@@ -4,14 +4,14 @@
 //! |---|---|---|---|
 //! | total | not ended | the first attempt was scheduled | policy |
 //! | run | started | the start | policy |
-//! | poll | waiting for a poll or a place, workflow not paused | the task became visible | policy |
-//! | response | somebody has it | the last word from there | retry rules, whatever the policy |
+//! | poll | for workers: waiting for a poll or a place, workflow not paused | the task became visible | policy |
+//! | response | for workers: somebody has it | the last word from there | retry rules, whatever the policy |
 //!
 //! An agent enforces the run timeout on its host; the manager's own timer waits [`AGENT_RUN_SLACK_MS`] longer, so that the
 //! host's word wins. A word from an agent is only noted when an eighth of the response timeout has passed since the last
 //! (a note costs a commit); its response timeout is an eighth longer, so that it never fires early.
 
-use conductor_model::definition::TaskTimeoutPolicy;
+use conductor_model::definition::{TaskTimeoutPolicy, TaskType};
 use conductor_model::{TaskDef, TaskRecord, TaskStatus, Timestamp};
 
 /// How much later than the agent the manager notices a run timeout, in ms.
@@ -42,7 +42,9 @@ pub(crate) struct Timer {
 /// The timeouts that apply to a task as it stands, in the order in which they are looked at.
 pub(crate) fn timers(record: &TaskRecord, definition: &TaskDef, paused: bool) -> impl Iterator<Item = Timer> {
     let assigned = record.agent.as_ref().is_some_and(|agent| agent.assigned.is_some());
-    let held = record.status == TaskStatus::InProgress || assigned;
+    // Only workers and agents are waited for: nobody else polls, or promises to be heard of.
+    let worked = record.task_type == TaskType::Simple;
+    let held = worked && (record.status == TaskStatus::InProgress || assigned);
     let policy = definition.timeout_policy;
     let alerted_at = record.alerted_at;
     let total = (definition.total_timeout_seconds > 0).then_some((
@@ -58,7 +60,7 @@ pub(crate) fn timers(record: &TaskRecord, definition: &TaskDef, paused: bool) ->
         .map(|started_at| (Timeout::Run, started_at, definition.timeout_seconds, run_slack));
     let poll = definition
         .poll_timeout_seconds
-        .filter(|seconds| *seconds > 0 && !held && !paused)
+        .filter(|seconds| *seconds > 0 && worked && !held && !paused)
         .map(|seconds| (Timeout::Poll, record.visible_at, seconds, 0));
     let response_seconds = definition.response_timeout_seconds;
     let response_slack = if assigned { noted_ms(definition) } else { 0 };
@@ -75,9 +77,17 @@ pub(crate) fn timers(record: &TaskRecord, definition: &TaskDef, paused: bool) ->
     )
 }
 
-/// When the next timeout of the task is due.
+/// When the engine goes on with the task by itself. In a paused workflow nothing begins.
+pub(crate) fn wakes_at(record: &TaskRecord, paused: bool) -> Option<Timestamp> {
+    let begins = record.status == TaskStatus::Scheduled;
+    let waits = record.status.is_terminal() || (paused && begins);
+    record.due_at.filter(|_| !waits)
+}
+
+/// When something of the task is due.
 pub(crate) fn next_due(record: &TaskRecord, definition: Option<&TaskDef>, paused: bool) -> Option<Timestamp> {
-    timers(record, definition?, paused).map(|timer| timer.due).min()
+    let timeouts = definition.into_iter().flat_map(|definition| timers(record, definition, paused));
+    timeouts.map(|timer| timer.due).chain(wakes_at(record, paused)).min()
 }
 
 /// How long after a noted word from an agent another one is not noted, in ms.

@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use conductor_model::{Outcome, TaskId, TaskRecord, TaskStatus, Timestamp, WorkflowStatus};
+use conductor_model::{TaskDef, TaskId, TaskRecord, TaskStatus, Timestamp, WorkflowStatus};
 use serde_json::{Map, Value};
 
 use crate::decision::{Decision, Effect, Feed, TaskChange};
-use crate::event::{Context, Refusal};
-use crate::plan::NodeId;
-use crate::run::{Ix, Run, json_bytes};
-use crate::{feed, flow, timer};
+use crate::event::{Context, LocalTime, Refusal};
+use crate::frame::Site;
+use crate::plan::Kind;
+use crate::run::Run;
+use crate::state::{Ix, json_bytes};
+use crate::{feed, flow, load, timer};
 
 /// One decision being made. Nothing is changed before the event was found to fit.
 pub(crate) struct Turn<'r, 'c> {
@@ -22,56 +24,35 @@ pub(crate) struct Turn<'r, 'c> {
     feed: Vec<Feed>,
     /// What is to be followed up, in order.
     work: VecDeque<Work>,
+    removed: Vec<TaskId>,
+    /// Whether the workflow's input changed.
+    pub input_replaced: bool,
+    /// A step that gets another input than its parameters say.
+    pub input_override: Option<(Site, Map<String, Value>)>,
 }
 
 /// Something that follows from a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
     /// The flow has come to a step.
-    Schedule(NodeId),
+    Schedule(Site),
     /// A task is over: try again, go on or end the workflow.
     Ended(Ix),
-    /// A step is finished: the flow goes on behind it.
-    Finished(NodeId),
-}
-
-/// How a task ends.
-#[derive(Debug)]
-pub(crate) struct Ending {
-    pub status: TaskStatus,
-    pub outcome: Outcome,
-    pub reason: Option<String>,
-    /// Replaces the output; `None` leaves it.
-    pub output: Option<Value>,
-    /// Whether the agent that has the task knows of it: otherwise it is told.
-    pub agent_knows: bool,
-    /// Whether the workflow ends with it at once, whatever the retry rules say and even if it is paused.
-    pub ends_workflow: bool,
-}
-
-impl Ending {
-    pub fn new(status: TaskStatus, outcome: Outcome) -> Self {
-        Self { status, outcome, reason: None, output: None, agent_knows: false, ends_workflow: false }
-    }
-
-    /// The task cannot run, ever.
-    pub fn refused(reason: String) -> Self {
-        Self { reason: Some(reason), ..Self::new(TaskStatus::FailedWithTerminalError, Outcome::Refused) }
-    }
-
-    /// A timeout passed.
-    pub fn timed_out(reason: String, ends_workflow: bool) -> Self {
-        Self { reason: Some(reason), ends_workflow, ..Self::new(TaskStatus::TimedOut, Outcome::TimedOut) }
-    }
-
-    fn canceled(reason: String) -> Self {
-        Self { reason: Some(reason), ..Self::new(TaskStatus::Canceled, Outcome::Cancelled) }
-    }
 }
 
 impl<'r, 'c> Turn<'r, 'c> {
     pub fn new(run: &'r mut Run, context: &'r mut Context<'c>) -> Self {
-        Self { run, context, changed: BTreeMap::new(), effects: Vec::new(), feed: Vec::new(), work: VecDeque::new() }
+        Self {
+            run,
+            context,
+            changed: BTreeMap::new(),
+            effects: Vec::new(),
+            feed: Vec::new(),
+            work: VecDeque::new(),
+            removed: Vec::new(),
+            input_replaced: false,
+            input_override: None,
+        }
     }
 
     pub fn now(&self) -> Timestamp {
@@ -102,6 +83,11 @@ impl<'r, 'c> Turn<'r, 'c> {
     /// Refuses if the workflow is over.
     pub fn expect_not_over(&self) -> Result<(), Refusal> {
         if self.run.workflow.status.is_terminal() { Err(self.workflow_refusal()) } else { Ok(()) }
+    }
+
+    /// Refuses unless the workflow is over.
+    pub fn expect_over(&self) -> Result<(), Refusal> {
+        if self.run.workflow.status.is_terminal() { Ok(()) } else { Err(self.workflow_refusal()) }
     }
 
     pub fn workflow_refusal(&self) -> Refusal {
@@ -138,17 +124,19 @@ impl<'r, 'c> Turn<'r, 'c> {
     }
 
     /// A record for the first attempt at a step, not inserted yet.
-    pub fn new_record(&mut self, node: NodeId) -> TaskRecord {
+    pub fn new_record(&mut self, site: Site) -> TaskRecord {
         let id = TaskId::generate(self.context.ids);
         let now = self.context.now;
         let workflow = &self.run.workflow;
-        let node = self.run.plan.node(node);
+        let node = self.run.node(site);
+        // A loop counts its own rounds.
+        let iteration = if matches!(node.kind, Kind::Loop { .. }) { 0 } else { self.run.frames.get(site.frame).round };
         TaskRecord {
             id,
             workflow_id: workflow.id,
             tenant: workflow.tenant.clone(),
             seq: 0,
-            reference: Arc::clone(&node.reference),
+            reference: self.run.frames.reference(site),
             task_type: node.step.task_type,
             definition_name: Arc::clone(&node.definition_name),
             status: TaskStatus::Scheduled,
@@ -156,7 +144,7 @@ impl<'r, 'c> Turn<'r, 'c> {
             attempt: 0,
             retried_task_id: None,
             retried: false,
-            iteration: 0,
+            iteration,
             scheduled_at: now,
             first_scheduled_at: now,
             visible_at: now,
@@ -185,30 +173,26 @@ impl<'r, 'c> Turn<'r, 'c> {
     }
 
     /// Inserts a record, giving it the next sequence number.
-    pub fn insert(&mut self, node: NodeId, mut record: TaskRecord) -> Ix {
+    pub fn insert(&mut self, site: Site, mut record: TaskRecord) -> Ix {
         record.seq = self.run.workflow.next_seq;
         self.run.workflow.next_seq = record.seq.saturating_add(1);
-        let ix = self.run.state.add(node, record);
+        let ix = self.run.state.add(&self.run.frames, site, record);
         self.changed.insert(ix, true);
         ix
-    }
-
-    /// Inserts a record that is complete at once; what follows from it is not drawn.
-    pub fn insert_done(&mut self, node: NodeId, mut record: TaskRecord) {
-        record.status = TaskStatus::Completed;
-        record.outcome = Some(Outcome::Succeeded);
-        record.started_at = Some(self.now());
-        record.ended_at = Some(self.now());
-        let ix = self.insert(node, record);
-        self.tell(ix, "task.completed");
     }
 
     /// A record to change: it becomes part of the decision and is heard of now.
     pub fn change(&mut self, ix: Ix) -> &mut TaskRecord {
         self.changed.entry(ix).or_insert(false);
-        let record = &mut self.run.state.tasks[ix.0 as usize].record;
+        let record = self.run.state.record_mut(ix);
         record.updated_at = self.context.now;
         record
+    }
+
+    /// As [`Self::change`], without having heard of it.
+    pub fn note(&mut self, ix: Ix) -> &mut TaskRecord {
+        self.changed.entry(ix).or_insert(false);
+        self.run.state.record_mut(ix)
     }
 
     /// Replaces a task's output.
@@ -221,108 +205,57 @@ impl<'r, 'c> Turn<'r, 'c> {
         *weight = weight.saturating_add(new).saturating_sub(old);
     }
 
-    /// Ends a task. What follows is drawn later in this decision, or when the workflow goes on if it is paused.
-    pub fn end_task(&mut self, ix: Ix, ending: Ending) {
-        let ends_workflow = ending.ends_workflow;
-        self.close(ix, ending);
-        if ends_workflow {
-            flow::fail(self, ix);
-        } else if self.run.workflow.status == WorkflowStatus::Paused {
-            self.run.state.pending.insert(ix);
-        } else {
-            self.push(Work::Ended(ix));
-        }
-    }
-
-    /// Ends a task without following it up.
-    fn close(&mut self, ix: Ix, ending: Ending) {
+    /// A task begins: it is in progress from now on.
+    pub fn start(&mut self, ix: Ix) {
         let now = self.now();
-        if let Some(output) = ending.output {
-            self.set_output(ix, output);
-        }
         let record = self.change(ix);
-        record.status = ending.status;
-        record.outcome = Some(ending.outcome);
-        record.ended_at = Some(now);
-        if ending.reason.is_some() {
-            record.reason = ending.reason;
-        } else if ending.status.is_successful() {
-            // Kept from a failed attempt until now.
-            record.reason = None;
-        }
-        let cancel = record.agent.as_ref().filter(|_| !ending.agent_knows).and_then(|agent| {
-            let agent_id = agent.assigned.clone()?;
-            let reason = record.reason.clone().unwrap_or_else(|| format!("the task is {}", record.status));
-            Some(Effect::Cancel { task: record.id, dispatch: agent.dispatch, agent: agent_id, reason })
-        });
-        self.effects.extend(cancel);
-        self.run.state.open.remove(&ix);
-        if !ending.ends_workflow {
-            self.give_way_to_optional(ix);
-        }
-        self.note_failure(ix);
-        self.tell(ix, feed::ending(self.run.record(ix)));
+        record.status = TaskStatus::InProgress;
+        record.due_at = None;
+        record.callback_after_seconds = 0;
+        record.started_at.get_or_insert(now);
     }
 
-    /// A failed optional step that is not tried again lets the flow go on.
-    pub fn give_way_to_optional(&mut self, ix: Ix) {
-        let (record, node) = (self.run.record(ix), self.run.plan.node(self.run.node_of(ix)));
-        let failed = record.status.is_terminal() && !record.status.is_successful();
-        let optional = failed && node.step.optional && !self.run.workflow.status.is_terminal();
-        if optional && !flow::retry_allowed(self.run, ix, self.now()) {
-            self.change(ix).status = TaskStatus::CompletedWithErrors;
-        }
+    /// Asks the manager to do what the task's type says. What comes of earlier turns does not count any more.
+    pub fn perform(&mut self, ix: Ix) {
+        self.start(ix);
+        let record = self.change(ix);
+        record.performing = true;
+        record.turn = record.turn.saturating_add(1);
+        let (task, turn) = (record.id, record.turn);
+        self.effects.push(Effect::Perform { task, turn });
     }
 
-    /// Keeps the names of what failed.
-    fn note_failure(&mut self, ix: Ix) {
-        let record = &self.run.state.tasks[ix.0 as usize].record;
-        if matches!(record.status, TaskStatus::Failed | TaskStatus::FailedWithTerminalError | TaskStatus::TimedOut) {
-            let workflow = &mut self.run.workflow;
-            if !workflow.failed_references.contains(&*record.reference) {
-                workflow.failed_references.insert(record.reference.to_string());
-            }
-            if !workflow.failed_task_names.contains(&*record.definition_name) {
-                workflow.failed_task_names.insert(record.definition_name.to_string());
+    /// A task is in progress and waits for a word from outside.
+    pub fn wait_for_update(&mut self, ix: Ix) {
+        self.start(ix);
+        self.tell(ix, "task.started");
+    }
+
+    /// Takes tasks out that are over.
+    pub fn remove(&mut self, tasks: impl IntoIterator<Item = Ix>) {
+        for ix in tasks {
+            let id = self.run.record(ix).id;
+            self.run.state.remove(&self.run.frames, ix);
+            // One that this decision made was never stored.
+            if self.changed.remove(&ix) != Some(true) {
+                self.removed.push(id);
             }
         }
     }
 
-    /// A step that joins may wait for is finished or can no longer come.
-    pub fn settle(&mut self, node: NodeId) {
-        flow::settle(self, node);
-    }
-
-    /// Ends the workflow: nothing more is followed up, and what is open is canceled.
-    pub fn end_workflow(&mut self, status: WorkflowStatus, reason: Option<String>) {
+    /// Nothing more follows.
+    pub fn forget_work(&mut self) {
         self.work.clear();
-        self.run.workflow.status = status;
-        self.run.workflow.reason = reason;
-        self.run.workflow.ended_at = Some(self.now());
-        self.run.workflow.timer_at = None;
-        for ix in std::mem::take(&mut self.run.state.open) {
-            self.close(ix, Ending::canceled(format!("the workflow is {status}")));
-        }
-        self.run.state.missing.clear();
-        self.run.state.pending.clear();
-        self.set_workflow_output();
-        self.tell_workflow(feed::workflow_ending(self.run.workflow.status));
     }
 
-    /// Works out the output of a workflow that ends. One that is too large is left out, and nothing is a success without.
-    fn set_workflow_output(&mut self) {
-        match flow::output(self.run) {
-            Ok(output) => {
-                let weight = &mut self.run.state.weight;
-                *weight = (*weight + json_bytes(&output)).saturating_sub(json_bytes(&self.run.workflow.output));
-                self.run.workflow.output = Arc::new(output);
-            }
-            Err(error) if self.run.workflow.status == WorkflowStatus::Completed => {
-                self.run.workflow.status = WorkflowStatus::Failed;
-                self.run.workflow.reason = Some(format!("the workflow's output is left out: {error}"));
-            }
-            Err(_) => {}
-        }
+    /// The definition of a task that is only found now.
+    pub fn look_up(&self, name: &str) -> Option<Arc<TaskDef>> {
+        self.context.catalogue.task_definition(name)
+    }
+
+    /// A moment of a clock on the wall of a zone.
+    pub fn moment_in_zone(&self, zone: &str, local: LocalTime) -> Option<Timestamp> {
+        self.context.catalogue.moment_in_zone(zone, local)
     }
 
     /// Draws everything that follows and makes the decision. The revision grows by one.
@@ -334,16 +267,20 @@ impl<'r, 'c> Turn<'r, 'c> {
         let paused = run.workflow.status == WorkflowStatus::Paused;
         let mut tasks = Vec::with_capacity(self.changed.len());
         for (ix, inserted) in self.changed {
-            let task = &mut run.state.tasks[ix.0 as usize];
-            let definition = run.plan.node(task.node).definition.as_deref();
-            task.record.timer_at = timer::next_due(&task.record, definition, paused);
-            tasks.push(TaskChange { record: task.record.clone(), inserted });
+            let timer_at = timer::next_due(run.record(ix), run.definition(ix), paused);
+            let record = run.state.record_mut(ix);
+            record.timer_at = timer_at;
+            tasks.push(TaskChange { record: record.clone(), inserted });
+        }
+        if run.state.sparse() {
+            let records = std::mem::take(&mut run.state).into_records();
+            *run = load::load(Arc::clone(&run.plan), run.workflow.clone(), records);
         }
         Decision {
             workflow: Some(run.workflow.clone()),
             tasks,
-            removed: Vec::new(),
-            input_replaced: false,
+            removed: self.removed,
+            input_replaced: self.input_replaced,
             effects: self.effects,
             feed: self.feed,
         }

@@ -27,8 +27,8 @@ pub(crate) const EXPRESSION_NESTING_MAX: usize = 8;
 
 /// What expressions are looked up in. Lookups are lazy: nothing is built that no expression asks for.
 pub(crate) trait Document {
-    /// The member `key` of the part called `root`.
-    fn member(&self, root: &str, key: &str) -> Option<Cow<'_, Value>>;
+    /// The member `key` of the part called `root`. `next` is the key inside it that is asked for, where there is one.
+    fn member(&self, root: &str, key: &str, next: Option<&str>) -> Option<Cow<'_, Value>>;
 
     /// The whole part called `root`. Costs more than [`Document::member`].
     fn whole(&self, root: &str) -> Option<Cow<'_, Value>>;

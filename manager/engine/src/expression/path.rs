@@ -69,7 +69,13 @@ impl Path {
     /// What the path leads to; `None` where there is nothing.
     pub fn find(&self, document: &dyn Document) -> Option<Value> {
         let (start, plain) = match self.segments.split_first() {
-            Some((Segment::Key(key), others)) => (document.member(&self.root, key)?, others),
+            Some((Segment::Key(key), others)) => {
+                let next = match others.first() {
+                    Some(Segment::Key(next)) => Some(next.as_str()),
+                    Some(Segment::Index(_)) | None => None,
+                };
+                (document.member(&self.root, key, next)?, others)
+            }
             Some((Segment::Index(_), _)) => return None,
             None => (document.whole(&self.root)?, &[][..]),
         };

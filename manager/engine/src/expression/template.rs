@@ -37,7 +37,6 @@ pub(crate) struct TemplateFault {
 
 impl Template {
     /// Reads `value`. Texts that cannot be read are reported in `faults` and become `null`.
-    #[cfg(test)]
     pub fn compile(value: &Value, faults: &mut Vec<TemplateFault>) -> Self {
         Self::read(value, &mut Vec::new(), faults)
     }
@@ -108,6 +107,20 @@ impl Template {
                 Self::Literal(Value::Null)
             }
         }
+    }
+
+    /// The object with these members added as they are, in place of its own of the same names.
+    pub fn with(self, members: Map<String, Value>) -> Self {
+        let mut map = match self {
+            Self::Literal(Value::Object(map)) => {
+                map.into_iter().map(|(key, value)| (key, Self::Literal(value))).collect::<Vec<_>>()
+            }
+            Self::Map(map) => map,
+            Self::Literal(_) | Self::Exact(_) | Self::Text(_) | Self::List(_) => Vec::new(),
+        };
+        map.retain(|(key, _)| !members.contains_key(key));
+        map.extend(members.into_iter().map(|(key, value)| (key, Self::Literal(value))));
+        Self::Map(map)
     }
 
     /// The literal inside; only for templates that are literals.

@@ -9,7 +9,7 @@ use super::{Budget, Document, Template, TemplateFault};
 struct Fixed(Value);
 
 impl Document for Fixed {
-    fn member(&self, root: &str, key: &str) -> Option<Cow<'_, Value>> {
+    fn member(&self, root: &str, key: &str, _: Option<&str>) -> Option<Cow<'_, Value>> {
         self.0.get(root)?.get(key).map(Cow::Borrowed)
     }
 

@@ -5,10 +5,11 @@ use conductor_model::{AgentId, Outcome, TaskId, TaskStatus, TaskTimeoutPolicy, T
 use serde_json::Value;
 
 use crate::decision::Effect;
+use crate::ending::Ending;
 use crate::event::{AgentOutcome, Refusal};
-use crate::run::Ix;
+use crate::state::Ix;
 use crate::timer;
-use crate::turn::{Ending, Turn};
+use crate::turn::Turn;
 
 /// Placement has chosen an agent.
 pub(super) fn assigned(
@@ -76,15 +77,14 @@ pub(super) fn finished(turn: &mut Turn<'_, '_>, task: TaskId, dispatch: u32, out
         Outcome::TimedOut => TaskStatus::TimedOut,
         Outcome::Cancelled => TaskStatus::Canceled,
     };
-    let definition = turn.run.plan.node(turn.run.node_of(ix)).definition.as_ref();
     let ends_workflow = status == TaskStatus::TimedOut
-        && definition.is_some_and(|definition| definition.timeout_policy == TaskTimeoutPolicy::TimeOutWf);
+        && turn.run.definition(ix).is_some_and(|definition| definition.timeout_policy == TaskTimeoutPolicy::TimeOutWf);
     let ending = Ending {
         status,
         outcome: outcome.outcome,
         reason: outcome.reason,
         output: Some(Value::Object(outcome.output)),
-        agent_knows: true,
+        holder_knows: true,
         ends_workflow,
     };
     turn.end_task(ix, ending);
@@ -94,7 +94,7 @@ pub(super) fn finished(turn: &mut Turn<'_, '_>, task: TaskId, dispatch: u32, out
 /// The agent still has the task.
 pub(super) fn renewed(turn: &mut Turn<'_, '_>, task: TaskId, dispatch: u32) -> Result<(), Refusal> {
     let ix = find_given(turn, task, dispatch, true)?;
-    let quiet_ms = turn.run.plan.node(turn.run.node_of(ix)).definition.as_deref().map_or(0, timer::noted_ms);
+    let quiet_ms = turn.run.definition(ix).map_or(0, timer::noted_ms);
     if turn.now().ms_since(turn.run.record(ix).updated_at) < quiet_ms {
         return Err(Refusal::NothingDue);
     }
@@ -118,7 +118,7 @@ pub(super) fn lost(
         .as_ref()
         .is_some_and(|part| (part.idempotent || never_begun) && part.lost_count < LOST_REDISPATCH_MAX);
     if !again {
-        let ending = Ending { reason: Some(reason), agent_knows: true, ..Ending::new(TaskStatus::Failed, Outcome::Lost) };
+        let ending = Ending { reason: Some(reason), holder_knows: true, ..Ending::new(TaskStatus::Failed, Outcome::Lost) };
         turn.end_task(ix, ending);
         return Ok(());
     }

@@ -11,17 +11,32 @@
 //! | Renewed | open, assigned | RUNNING, PAUSED | as it was |
 //! | Lost | open, assigned | RUNNING, PAUSED | SCHEDULED or FAILED |
 //! | Unplaceable | SCHEDULED, for agents | RUNNING, PAUSED | FAILED_WITH_TERMINAL_ERROR |
-//! | TaskTimer | open | RUNNING, PAUSED | TIMED_OUT, or as it was |
+//! | Performed | performing, of this turn | RUNNING; PAUSED unless it decides where the flow goes | by type |
+//! | ChildStarted | IN_PROGRESS, SUB_WORKFLOW or START_WORKFLOW | RUNNING, PAUSED | as it was; COMPLETED |
+//! | ChildRefused | the same | RUNNING, PAUSED | FAILED |
+//! | ChildEnded | IN_PROGRESS, SUB_WORKFLOW of that workflow | RUNNING, PAUSED | by its status |
+//! | ChildRevived | failed or CANCELED, SUB_WORKFLOW | FAILED, TIMED_OUT, TERMINATED | IN_PROGRESS; the workflow as by Retry |
+//! | TaskTimer | open | RUNNING, PAUSED | TIMED_OUT; begun or COMPLETED where it waited for the moment; or as it was |
 //! | WorkflowTimer | – | RUNNING, PAUSED | – |
 //! | Pause | – | RUNNING | – |
 //! | Resume | – | PAUSED | – |
 //! | Terminate | – | RUNNING, PAUSED | CANCELED |
+//! | Admitted | – | RUNNING, rate limited | – |
+//! | Retry | failed, CANCELED | FAILED, TIMED_OUT, TERMINATED | another attempt; JOIN, EXCLUSIVE_JOIN, DO_WHILE: IN_PROGRESS |
+//! | Restart | – | over; COMPLETED only if restartable | removed |
+//! | Rerun | any, or none | over | it and later ones removed, then as by Retry |
+//! | Skip | none yet | RUNNING | SKIPPED |
+//! | ResetCallbacks | SCHEDULED with a callback time | RUNNING, PAUSED | SCHEDULED, visible |
+//! | SetVariables | – | RUNNING, PAUSED | – |
 //!
 //! Everything else is refused. A task that ends may lead to another attempt, the next step or the end of the workflow; in
-//! a paused workflow that is drawn when it goes on.
+//! a paused workflow that is drawn when it goes on. A workflow that is retried, restarted or rerun is RUNNING.
 
+mod again;
 mod agent;
+mod catch_up;
 mod control;
+mod performed;
 mod timeout;
 mod worker;
 
@@ -44,18 +59,22 @@ pub(crate) fn event(run: &mut Run, event: Event, context: &mut Context<'_>) -> R
         Event::Renewed { task, dispatch } => agent::renewed(&mut turn, task, dispatch),
         Event::Lost { task, dispatch, reason, never_begun } => agent::lost(&mut turn, task, dispatch, reason, never_begun),
         Event::Unplaceable { task, reason } => agent::unplaceable(&mut turn, task, reason),
-        Event::Performed { task, .. }
-        | Event::ChildStarted { task, .. }
-        | Event::ChildRefused { task, .. }
-        | Event::ChildEnded { task, .. }
-        | Event::ChildRevived { task } => Err(Refusal::StaleTurn { task }),
-        Event::Admitted
-        | Event::Retry { .. }
-        | Event::Restart { .. }
-        | Event::Rerun { .. }
-        | Event::Skip { .. }
-        | Event::ResetCallbacks
-        | Event::SetVariables { .. } => Err(Refusal::NothingDue),
+        Event::Performed { task, turn: number, result } => performed::performed(&mut turn, task, number, result),
+        Event::ChildStarted { task, workflow } => performed::child_started(&mut turn, task, workflow),
+        Event::ChildRefused { task, reason } => performed::child_refused(&mut turn, task, reason),
+        Event::ChildEnded { task, workflow, status, output, reason } => {
+            performed::child_ended(&mut turn, task, workflow, status, output, reason)
+        }
+        Event::ChildRevived { task } => again::child_revived(&mut turn, task),
+        Event::Admitted => control::admitted(&mut turn),
+        Event::Retry { resume_subworkflows } => again::retry(&mut turn, resume_subworkflows),
+        Event::Restart { plan } => again::restart(&mut turn, plan),
+        Event::Rerun { from, task_input, workflow_input, correlation_id } => {
+            again::rerun(&mut turn, from, task_input, workflow_input, correlation_id)
+        }
+        Event::Skip { reference, input, output } => control::skip(&mut turn, reference, input, output),
+        Event::ResetCallbacks => control::reset_callbacks(&mut turn),
+        Event::SetVariables { variables } => control::set_variables(&mut turn, variables),
         Event::TaskTimer { task } => timeout::task(&mut turn, task),
         Event::WorkflowTimer => timeout::workflow(&mut turn),
         Event::Pause => control::pause(&mut turn),

@@ -1,12 +1,14 @@
 //! What polling workers do.
 
+use conductor_model::definition::TaskType;
 use conductor_model::{Outcome, TaskId, TaskStatus};
 use serde_json::Value;
 
+use crate::ending::Ending;
 use crate::event::{Refusal, WorkerStatus, WorkerUpdate};
-use crate::run::Ix;
-use crate::task_type;
-use crate::turn::{Ending, Turn};
+use crate::state::Ix;
+use crate::task_type::{self, Role};
+use crate::turn::Turn;
 
 /// A worker takes the task.
 pub(super) fn polled(turn: &mut Turn<'_, '_>, task: TaskId, worker: String) -> Result<(), Refusal> {
@@ -14,7 +16,10 @@ pub(super) fn polled(turn: &mut Turn<'_, '_>, task: TaskId, worker: String) -> R
     turn.expect_running()?;
     let now = turn.now();
     let record = turn.run.record(ix);
-    let free = record.status == TaskStatus::Scheduled && record.agent.is_none() && record.visible_at <= now;
+    let free = record.task_type == TaskType::Simple
+        && record.status == TaskStatus::Scheduled
+        && record.agent.is_none()
+        && record.visible_at <= now;
     if !free {
         return Err(Refusal::TaskStatus { task, status: record.status });
     }
@@ -32,7 +37,8 @@ pub(super) fn polled(turn: &mut Turn<'_, '_>, task: TaskId, worker: String) -> R
 pub(super) fn updated(turn: &mut Turn<'_, '_>, update: WorkerUpdate) -> Result<(), Refusal> {
     let ix = turn.find_open(update.task)?;
     let record = turn.run.record(ix);
-    if !task_type::of(record.task_type).external {
+    let role = task_type::of(turn.run.node(turn.run.site(ix)).step.task_type).role;
+    if role == Role::Operator {
         return Err(Refusal::TaskStatus { task: update.task, status: record.status });
     }
     if update.extend_lease {
@@ -43,7 +49,7 @@ pub(super) fn updated(turn: &mut Turn<'_, '_>, update: WorkerUpdate) -> Result<(
     apply(turn, ix, update);
     let ending = match status {
         WorkerStatus::InProgress => {
-            in_progress(turn, ix);
+            in_progress(turn, ix, role);
             return Ok(());
         }
         WorkerStatus::Completed => Ending::new(TaskStatus::Completed, Outcome::Succeeded),
@@ -74,11 +80,11 @@ fn apply(turn: &mut Turn<'_, '_>, ix: Ix, update: WorkerUpdate) {
     }
 }
 
-/// Not done yet: back to the queue. What an agent has stays with it.
-fn in_progress(turn: &mut Turn<'_, '_>, ix: Ix) {
+/// Not done yet: back to the queue. What an agent, the manager or a person has stays there.
+fn in_progress(turn: &mut Turn<'_, '_>, ix: Ix, role: Role) {
     let now = turn.now();
     let record = turn.change(ix);
-    if record.agent.is_none() {
+    if record.agent.is_none() && role == Role::Worker {
         record.status = TaskStatus::Scheduled;
         record.visible_at = now.plus_seconds(record.callback_after_seconds);
     }

@@ -2,6 +2,7 @@
 
 use conductor_model::limits::DEFINITION_NAME_BYTES_MAX;
 use conductor_model::{TaskDef, Violation, WorkflowDef, WorkflowTask};
+use serde_json::Value;
 
 use super::{AgentTemplate, Compiler, NodeId};
 use crate::expression::Template;
@@ -23,6 +24,11 @@ pub(super) fn workflow(definition: &WorkflowDef, out: &mut Vec<Violation>) {
     if definition.timeout_seconds < 0 {
         out.push(Violation::new("timeoutSeconds", "must be at least 0", Some(definition.timeout_seconds.to_string())));
     }
+    unsupported("cacheConfig", &definition.cache_config, out);
+    if !definition.masked_fields.is_empty() {
+        let message = "is not supported by this version: nothing is masked; leave it empty";
+        out.push(Violation::new("maskedFields", message, None));
+    }
     if definition.tasks.is_empty() {
         out.push(Violation::new("tasks", "must have at least one step", None));
     }
@@ -38,6 +44,8 @@ pub(super) fn step(step: &WorkflowTask, path: &dyn Fn() -> String, out: &mut Vec
         let message = "is a word of the expression language; choose another name";
         found.push(Violation::new("taskReferenceName", message, Some(reference.to_owned())));
     }
+    unsupported("onStateChange", &step.on_state_change, &mut found);
+    unsupported("cacheConfig", &step.cache_config, &mut found);
     if step.start_delay < 0 {
         found.push(Violation::new("startDelay", "must be at least 0", Some(step.start_delay.to_string())));
     }
@@ -55,6 +63,25 @@ pub(super) fn step(step: &WorkflowTask, path: &dyn Fn() -> String, out: &mut Vec
     out.extend(found.into_iter().map(|violation| Violation { path: format!("{}.{}", path(), violation.path), ..violation }));
 }
 
+/// A field that would promise something that is not kept.
+fn unsupported(path: &str, value: &Value, out: &mut Vec<Violation>) {
+    let empty = match value {
+        Value::Null => true,
+        Value::Object(map) => map.is_empty(),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => false,
+    };
+    if !empty {
+        out.push(Violation::new(path, "is not supported by this version; leave it empty", None));
+    }
+}
+
+/// Whether a reference reads like that of a round of a loop, `ref__3`.
+fn like_a_round(reference: &str) -> bool {
+    reference.rsplit_once("__").is_some_and(|(base, number)| {
+        !base.is_empty() && !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit())
+    })
+}
+
 fn name(path: &str, text: &str, out: &mut Vec<Violation>) {
     if text.trim().is_empty() {
         out.push(Violation::new(path, "must not be empty", None));
@@ -64,6 +91,27 @@ fn name(path: &str, text: &str, out: &mut Vec<Violation>) {
     } else if text.contains(char::is_control) {
         out.push(Violation::new(path, "must not have control characters", Some(text.to_owned())));
     }
+}
+
+/// Checks that no step has the name that a round of another will have.
+pub(super) fn rounds(compiler: &mut Compiler) {
+    let mut found = Vec::new();
+    for (reference, id) in compiler.by_reference.iter().filter(|(reference, _)| like_a_round(reference)) {
+        let mut base = &**reference;
+        while let Some((before, _)) = base.rsplit_once("__") {
+            base = before;
+            if compiler.by_reference.get(base).is_some_and(|base| !compiler.nodes[base.0 as usize].loops.is_empty()) {
+                let message = format!("is what a round of `{base}` is called; choose another name");
+                found.push(Violation::new(
+                    format!("{}.taskReferenceName", compiler.node_path(*id)),
+                    message,
+                    Some(reference.to_string()),
+                ));
+                break;
+            }
+        }
+    }
+    compiler.violations.append(&mut found);
 }
 
 /// Checks that every expression begins with a name that there is.
@@ -80,6 +128,13 @@ pub(super) fn references(compiler: &mut Compiler, output: Option<&Template>) {
                 found.push(unknown(format!("{}.inputParameters{}", path(), at()), root));
             }
         });
+        for (field, template) in &node.texts {
+            template.visit_roots(&mut |root, at| {
+                if !known(root) {
+                    found.push(unknown(format!("{}.{field}{}", path(), at()), root));
+                }
+            });
+        }
         for (field, template) in node.agent.iter().flat_map(|agent| agent_texts(agent)) {
             template.visit_roots(&mut |root, _| {
                 if !known(root) {

@@ -1,11 +1,13 @@
 //! From the nested definition to the flat plan.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use conductor_model::definition::TaskType;
 use conductor_model::limits::{WORKFLOW_DEPTH_MAX, WORKFLOW_STEPS_MAX};
 use conductor_model::{AgentKey, Snapshot, TaskDef, Violation, WorkflowTask};
 use rustc_hash::FxHashMap;
+use serde_json::Value;
 
 use super::{AgentTemplate, Block, BlockId, BlockPlace, Kind, Node, NodeId, Plan, check, order};
 use crate::expression::{Template, TemplateFault};
@@ -20,7 +22,9 @@ pub(crate) struct Compiler {
     pub(super) by_reference: FxHashMap<Arc<str>, NodeId>,
     pub(super) violations: Vec<Violation>,
     /// Read once for each definition, however many steps use it.
-    definitions: FxHashMap<Arc<str>, Definition>,
+    definitions: FxHashMap<Arc<str>, Option<Definition>>,
+    /// The loops around the block that is being read.
+    loops: Arc<[NodeId]>,
     full: bool,
 }
 
@@ -33,15 +37,7 @@ struct Definition {
 }
 
 pub(super) fn compile(snapshot: Arc<Snapshot>) -> Result<Plan, Vec<Violation>> {
-    let mut compiler = Compiler {
-        snapshot: Arc::clone(&snapshot),
-        nodes: Vec::new(),
-        blocks: Vec::new(),
-        by_reference: FxHashMap::default(),
-        violations: Vec::new(),
-        definitions: FxHashMap::default(),
-        full: false,
-    };
+    let mut compiler = Compiler::new(Arc::clone(&snapshot));
     check::workflow(&snapshot.workflow, &mut compiler.violations);
     compiler.block(&snapshot.workflow.tasks, None, BlockPlace::Workflow, 1);
     let mut faults = Vec::new();
@@ -49,6 +45,7 @@ pub(super) fn compile(snapshot: Arc<Snapshot>) -> Result<Plan, Vec<Violation>> {
         .then(|| Template::compile_map(&snapshot.workflow.output_parameters, &mut faults));
     compiler.add_faults("outputParameters", faults);
     compiler.wire_joins();
+    check::rounds(&mut compiler);
     check::references(&mut compiler, output.as_ref());
     order::check(&mut compiler);
     let Compiler { nodes, blocks, by_reference, violations, .. } = compiler;
@@ -56,6 +53,33 @@ pub(super) fn compile(snapshot: Arc<Snapshot>) -> Result<Plan, Vec<Violation>> {
 }
 
 impl Compiler {
+    pub(super) fn new(snapshot: Arc<Snapshot>) -> Self {
+        Self {
+            snapshot,
+            nodes: Vec::new(),
+            blocks: Vec::new(),
+            by_reference: FxHashMap::default(),
+            violations: Vec::new(),
+            definitions: FxHashMap::default(),
+            loops: Arc::from([]),
+            full: false,
+        }
+    }
+
+    /// Reads the body of a loop: what stands in it has one more loop around it. Gives also which steps are in it.
+    pub fn body(&mut self, steps: &[Arc<WorkflowTask>], parent: NodeId, depth: usize) -> (BlockId, Range<u32>) {
+        let outside = Arc::clone(&self.loops);
+        self.loops = outside.iter().copied().chain([parent]).collect();
+        let from = self.node_count();
+        let id = self.block(steps, Some(parent), BlockPlace::Body, depth);
+        self.loops = outside;
+        (id, from..self.node_count())
+    }
+
+    fn node_count(&self) -> u32 {
+        u32::try_from(self.nodes.len()).unwrap_or(u32::MAX)
+    }
+
     /// Reads a sequence of steps. `depth` is 1 for the workflow itself.
     pub fn block(&mut self, steps: &[Arc<WorkflowTask>], parent: Option<NodeId>, place: BlockPlace, depth: usize) -> BlockId {
         let id = BlockId(u32::try_from(self.blocks.len()).unwrap_or(u32::MAX));
@@ -90,13 +114,15 @@ impl Compiler {
             reference: Arc::clone(&reference),
             definition_name: Arc::from(step.name.as_str()),
             definition: None,
-            input: Template::Literal(serde_json::Value::Null),
+            input: Template::Literal(Value::Null),
             input_template: None,
             agent: None,
+            texts: Vec::new(),
+            loops: Arc::clone(&self.loops),
             block,
             position: u32::try_from(position).unwrap_or(u32::MAX),
             watchers: Vec::new(),
-            kind: Kind::Simple,
+            kind: Kind::Leaf,
         });
         let path = || self.node_path(id);
         let mut violations = Vec::new();
@@ -112,7 +138,7 @@ impl Compiler {
         }
         self.violations.append(&mut violations);
         self.by_reference.entry(reference).or_insert(id);
-        let definition = (step.task_type == TaskType::Simple).then(|| self.definition(id, step));
+        let definition = self.definition(id, step);
         let node = &mut self.nodes[id.0 as usize];
         node.input = input;
         if let Some(Definition { definition, input_template, agent }) = definition {
@@ -123,21 +149,27 @@ impl Compiler {
         id
     }
 
-    /// The definition that a SIMPLE step runs by.
-    fn definition(&mut self, id: NodeId, step: &WorkflowTask) -> Definition {
+    /// The definition that a step runs by.
+    fn definition(&mut self, id: NodeId, step: &WorkflowTask) -> Option<Definition> {
         if let Some(inline) = &step.task_definition {
             let path = format!("{}.taskDefinition", self.node_path(id));
             let mut definition = TaskDef::clone(inline);
             definition.name.clone_from(&step.name);
-            return self.read_definition(Arc::new(definition), &path);
+            return Some(self.read_definition(Arc::new(definition), &path));
         }
+        let simple = match step.task_type {
+            TaskType::Simple => true,
+            // Its definition is found with its name, when it is reached.
+            TaskType::Dynamic => return None,
+            _ => false,
+        };
         let name: Arc<str> = Arc::clone(&self.nodes[id.0 as usize].definition_name);
-        if let Some(known) = self.definitions.get(&name) {
+        if let Some(known) = self.definitions.get(&name).filter(|known| known.is_some() || !simple) {
             return known.clone();
         }
         let stored = self.snapshot.tasks.get(&*name).cloned();
-        let definition = stored.unwrap_or_else(|| Arc::new(TaskDef { retry_count: 0, ..TaskDef::named(&*name) }));
-        let read = self.read_definition(definition, &format!("taskDefinitions[{name}]"));
+        let definition = stored.or_else(|| simple.then(|| ad_hoc(&name)));
+        let read = definition.map(|definition| self.read_definition(definition, &format!("taskDefinitions[{name}]")));
         self.definitions.insert(name, read.clone());
         read
     }
@@ -147,27 +179,22 @@ impl Compiler {
         let input_template = (!definition.input_template.is_empty())
             .then(|| Arc::new(Template::compile_map(&definition.input_template, &mut faults)));
         self.add_faults(&format!("{path}.inputTemplate"), faults);
-        let agent = definition.agent.as_ref().map(|key| Arc::new(self.read_agent(key, path)));
+        let mut faults = Vec::new();
+        let agent = definition.agent.as_ref().map(|key| Arc::new(agent_template(key, &mut faults)));
+        self.add_faults(&format!("{path}.agent"), faults);
         Definition { definition, input_template, agent }
     }
 
-    fn read_agent(&mut self, key: &AgentKey, path: &str) -> AgentTemplate {
-        let mut read = |field: &str, text: &str| {
-            let mut faults = Vec::new();
-            let template = Template::compile_text(text, &mut faults);
-            self.add_faults(&format!("{path}.agent.{field}"), faults);
-            template
-        };
-        AgentTemplate {
-            plugin: read("plugin", &key.plugin),
-            operation: read("operation", &key.operation),
-            target: key.target.as_deref().map(|text| read("target", text)),
-            requires: key.requires.as_deref().map(|text| read("requires", text)),
-            node_instance: key.node_instance.as_deref().map(|text| read("nodeInstance", text)),
-        }
+    /// Reads a text beside the input.
+    pub fn text(&mut self, id: NodeId, field: &'static str, value: &Value) {
+        let mut faults = Vec::new();
+        let template = Template::compile(value, &mut faults);
+        let path = format!("{}.{field}", self.node_path(id));
+        self.add_faults(&path, faults);
+        self.nodes[id.0 as usize].texts.push((field, template));
     }
 
-    fn add_faults(&mut self, path: &str, faults: Vec<TemplateFault>) {
+    pub(super) fn add_faults(&mut self, path: &str, faults: Vec<TemplateFault>) {
         for TemplateFault { at, message } in faults {
             self.fault(format!("{path}{at}"), message, None);
         }
@@ -176,80 +203,6 @@ impl Compiler {
     /// Notes one thing that is wrong.
     pub fn fault(&mut self, path: String, message: impl Into<String>, value: Option<String>) {
         self.violations.push(Violation::new(path, message, value));
-    }
-
-    /// Works out what each join waits for and tells the steps.
-    fn wire_joins(&mut self) {
-        for index in 0..self.nodes.len() {
-            if self.nodes[index].step.task_type != TaskType::Join {
-                continue;
-            }
-            let join = NodeId(u32::try_from(index).unwrap_or(u32::MAX));
-            let (waits_for, gathers) = self.join_targets(join);
-            for target in &waits_for {
-                self.nodes[target.0 as usize].watchers.push(join);
-                let mut block = Some(self.nodes[target.0 as usize].block);
-                while let Some(id) = block {
-                    let Block { parent, place, watched, .. } = &mut self.blocks[id.0 as usize];
-                    // Only cases can be left out. A step that two joins wait for may stand here twice, which is harmless.
-                    if matches!(place, BlockPlace::Case(_) | BlockPlace::Default) && watched.last() != Some(target) {
-                        watched.push(*target);
-                    }
-                    block = parent.map(|parent| self.nodes[parent.0 as usize].block);
-                }
-            }
-            self.nodes[index].kind = Kind::Join { waits_for, gathers };
-        }
-    }
-
-    fn join_targets(&mut self, join: NodeId) -> (Vec<NodeId>, Vec<NodeId>) {
-        let node = &self.nodes[join.0 as usize];
-        if node.step.join_on.is_empty() {
-            let ends = match self.before(join) {
-                Some(fork) => self.branch_ends(fork),
-                None => Vec::new(),
-            };
-            return (ends.clone(), ends);
-        }
-        let step = Arc::clone(&node.step);
-        let (mut waits_for, mut gathers) = (Vec::new(), Vec::new());
-        for (index, name) in step.join_on.iter().enumerate() {
-            let Some(target) = self.by_reference.get(name.as_str()).copied() else {
-                let path = format!("{}.joinOn[{index}]", self.node_path(join));
-                self.fault(path, "names no step of this workflow", Some(name.clone()));
-                continue;
-            };
-            gathers.push(target);
-            match self.nodes[target.0 as usize].kind {
-                Kind::Fork { .. } => waits_for.extend(self.branch_ends(target)),
-                Kind::Simple | Kind::Join { .. } | Kind::Switch { .. } => waits_for.push(target),
-            }
-        }
-        waits_for.sort_unstable();
-        waits_for.dedup();
-        (waits_for, gathers)
-    }
-
-    /// The step before this one in its block.
-    pub(super) fn before(&self, id: NodeId) -> Option<NodeId> {
-        let node = &self.nodes[id.0 as usize];
-        let position = node.position.checked_sub(1)?;
-        self.blocks[node.block.0 as usize].nodes.get(position as usize).copied()
-    }
-
-    /// Whether the step before this one is of a type.
-    pub fn follows(&self, id: NodeId, task_type: TaskType) -> bool {
-        self.before(id).is_some_and(|before| self.nodes[before.0 as usize].step.task_type == task_type)
-    }
-
-    /// The last steps of a fork's branches.
-    pub(super) fn branch_ends(&self, fork: NodeId) -> Vec<NodeId> {
-        match &self.nodes[fork.0 as usize].kind {
-            Kind::Fork { branches } => {
-                branches.iter().filter_map(|branch| self.blocks[branch.0 as usize].nodes.last().copied()).collect()
-            }
-            Kind::Simple | Kind::Join { .. } | Kind::Switch { .. } => Vec::new(),
-        }
     }
 
     /// Where a block stands in the definition, as in `tasks[2].forkTasks[0]`.
@@ -261,6 +214,8 @@ impl Compiler {
             BlockPlace::Branch(index) => format!("{parent}.forkTasks[{index}]"),
             BlockPlace::Case(value) => format!("{parent}.decisionCases[{value}]"),
             BlockPlace::Default => format!("{parent}.defaultCase"),
+            BlockPlace::Body => format!("{parent}.loopOver"),
+            BlockPlace::Dynamic(index) => format!("branches[{index}]"),
         }
     }
 
@@ -268,5 +223,29 @@ impl Compiler {
     pub fn node_path(&self, id: NodeId) -> String {
         let node = &self.nodes[id.0 as usize];
         format!("{}[{}]", self.block_path(node.block), node.position)
+    }
+}
+
+/// What a SIMPLE step runs by where nobody said anything.
+pub(crate) fn ad_hoc(name: &str) -> Arc<TaskDef> {
+    Arc::new(TaskDef { retry_count: 0, ..TaskDef::named(name) })
+}
+
+/// Reads the texts of an `agent` key.
+pub(crate) fn agent_template(key: &AgentKey, faults: &mut Vec<TemplateFault>) -> AgentTemplate {
+    let mut read = |field: &str, text: &str| {
+        let mut own = Vec::new();
+        let template = Template::compile_text(text, &mut own);
+        faults.extend(
+            own.into_iter().map(|TemplateFault { at, message }| TemplateFault { at: format!(".{field}{at}"), message }),
+        );
+        template
+    };
+    AgentTemplate {
+        plugin: read("plugin", &key.plugin),
+        operation: read("operation", &key.operation),
+        target: key.target.as_deref().map(|text| read("target", text)),
+        requires: key.requires.as_deref().map(|text| read("requires", text)),
+        node_instance: key.node_instance.as_deref().map(|text| read("nodeInstance", text)),
     }
 }

@@ -1,20 +1,25 @@
 //! A definition made ready to run: every step with its place, found by its reference in constant time.
 //!
 //! The steps lie flat in one list. A **block** is a sequence of steps: the workflow itself, a branch of a fork, a case of
-//! a switch. Each step knows its block and position, each block the step that it belongs to, so that "what comes next"
-//! and "who waits for this" are look-ups.
+//! a switch, a round of a loop. Each step knows its block and position, each block the step that it belongs to, so that
+//! "what comes next" and "who waits for this" are look-ups.
+//!
+//! A plan never changes. What a run adds to it, rounds of loops and branches of dynamic forks, are its [`crate::frame`]s.
 
 mod check;
 mod compile;
+mod fragment;
+mod join;
 mod order;
 
 pub(crate) use check::OWN_TASK_ID;
-pub(crate) use compile::Compiler;
+pub(crate) use compile::{Compiler, ad_hoc, agent_template};
+pub(crate) use fragment::{Branch, fragment};
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
-use conductor_model::definition::TaskType;
 use conductor_model::{Snapshot, TaskDef, Violation, WorkflowTask};
 use rustc_hash::FxHashMap;
 use thiserror::Error;
@@ -55,13 +60,17 @@ pub(crate) struct Node {
     pub step: Arc<WorkflowTask>,
     pub reference: Arc<str>,
     pub definition_name: Arc<str>,
-    /// What SIMPLE runs by: its own definition, else the snapshot's, else one with defaults.
+    /// What it runs by: its own definition, else the snapshot's; for SIMPLE else one with defaults.
     pub definition: Option<Arc<TaskDef>>,
     pub input: Template,
     /// The definition's input template, which fills what the input lacks.
     pub input_template: Option<Arc<Template>>,
     /// Present when the definition has the `agent` key.
     pub agent: Option<Arc<AgentTemplate>>,
+    /// Texts with expressions beside the input, by the name of their field.
+    pub texts: Vec<(&'static str, Template)>,
+    /// The loops around it, the outermost first.
+    pub loops: Arc<[NodeId]>,
     pub block: BlockId,
     pub position: u32,
     /// The joins that wait for this step.
@@ -72,21 +81,47 @@ pub(crate) struct Node {
 /// What a step has beside, by its type.
 #[derive(Debug)]
 pub(crate) enum Kind {
-    Simple,
+    /// Nothing.
+    Leaf,
     Fork {
         branches: Vec<BlockId>,
     },
+    /// Its branches are found when it is reached.
+    DynamicFork,
     Join {
         /// The steps that must be finished, each once.
         waits_for: Vec<NodeId>,
         /// The steps whose outputs it gathers.
         gathers: Vec<NodeId>,
+        /// The dynamic fork whose branches it waits for.
+        fork: Option<NodeId>,
+    },
+    ExclusiveJoin {
+        /// The steps of which the first counts, in order; then those that count when none of them comes.
+        candidates: Vec<NodeId>,
+        /// The same, each once.
+        waits_for: Vec<NodeId>,
     },
     Switch {
         /// `None` = an empty case: nothing happens.
         cases: BTreeMap<String, Option<BlockId>>,
         default: Option<BlockId>,
     },
+    Loop {
+        body: BlockId,
+        /// The steps in it, at any depth.
+        nodes: Range<u32>,
+    },
+}
+
+impl Kind {
+    /// The steps that it waits for and that the plan knows.
+    pub fn waits_for(&self) -> &[NodeId] {
+        match self {
+            Self::Join { waits_for, .. } | Self::ExclusiveJoin { waits_for, .. } => waits_for,
+            Self::Leaf | Self::Fork { .. } | Self::DynamicFork | Self::Switch { .. } | Self::Loop { .. } => &[],
+        }
+    }
 }
 
 /// The texts of the `agent` key that may hold expressions.
@@ -102,7 +137,7 @@ pub(crate) struct AgentTemplate {
 /// A sequence of steps.
 #[derive(Debug)]
 pub(crate) struct Block {
-    /// The fork or switch that it belongs to; none for the workflow itself.
+    /// The step that it belongs to; none for the workflow itself and for branches of dynamic forks.
     pub parent: Option<NodeId>,
     pub place: BlockPlace,
     pub nodes: Vec<NodeId>,
@@ -117,17 +152,17 @@ pub(crate) enum BlockPlace {
     Branch(usize),
     Case(String),
     Default,
+    /// A round of a loop.
+    Body,
+    /// A branch of a dynamic fork.
+    Dynamic(usize),
 }
 
-/// What comes behind a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Next {
-    /// This step.
-    Step(NodeId),
-    /// The switch that this was the last step of a case of is finished.
-    EndOfCase(NodeId),
-    /// Nothing: a branch, or the workflow, is at its end.
-    End,
+impl Node {
+    /// A text beside the input.
+    pub fn text(&self, field: &str) -> Option<&Template> {
+        self.texts.iter().find(|(name, _)| *name == field).map(|(_, template)| template)
+    }
 }
 
 impl Plan {
@@ -152,8 +187,8 @@ impl Plan {
         self.find(reference).map(|id| &self.node(id).step)
     }
 
-    /// What the step with this reference runs by: its own definition, else the one of its name, else one of defaults
-    /// without retries. `None` for steps that are not SIMPLE.
+    /// What the step with this reference runs by: its own definition, else the one of its name. SIMPLE steps have one of
+    /// defaults without retries otherwise, others `None`.
     #[must_use]
     pub fn definition(&self, reference: &str) -> Option<&Arc<TaskDef>> {
         self.find(reference).and_then(|id| self.node(id).definition.as_ref())
@@ -187,27 +222,13 @@ impl Plan {
         self.block(id).nodes[0]
     }
 
-    /// What comes behind a step that is finished.
-    pub(crate) fn next(&self, id: NodeId) -> Next {
-        let node = self.node(id);
-        let block = self.block(node.block);
-        if let Some(next) = block.nodes.get(node.position as usize + 1) {
-            return Next::Step(*next);
-        }
-        match block.parent {
-            Some(parent) if self.node(parent).step.task_type == TaskType::Switch => Next::EndOfCase(parent),
-            Some(_) | None => Next::End,
-        }
+    /// The branches of a dynamic fork, where it is a plan of such.
+    pub(crate) fn branches(&self) -> impl Iterator<Item = &Block> + Clone {
+        self.blocks.iter().filter(|block| matches!(block.place, BlockPlace::Dynamic(_)))
     }
 
-    /// The next step that will run behind this one, past the ends of cases; `None` at the end of a branch or the workflow.
-    pub(crate) fn continuation(&self, mut id: NodeId) -> Option<NodeId> {
-        loop {
-            match self.next(id) {
-                Next::Step(next) => return Some(next),
-                Next::EndOfCase(switch) => id = switch,
-                Next::End => return None,
-            }
-        }
+    /// The references of all its steps.
+    pub(crate) fn references(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.nodes.iter().map(|node| &node.reference)
     }
 }

@@ -64,7 +64,7 @@ fn needs(compiler: &Compiler) -> Vec<Need> {
     for (index, node) in compiler.nodes.iter().enumerate() {
         let by = NodeId(u32::try_from(index).unwrap_or(u32::MAX));
         let mut add = |root: &str, _: &dyn Fn() -> String| {
-            if let Some(of) = compiler.by_reference.get(root).copied() {
+            if let Some(of) = compiler.by_reference.get(root).copied().filter(|of| !same_loop(compiler, by, *of)) {
                 needs.push(Need { by, of, joins: false });
             }
         };
@@ -72,11 +72,21 @@ fn needs(compiler: &Compiler) -> Vec<Need> {
         for (_, template) in node.agent.iter().flat_map(|agent| check::agent_texts(agent)) {
             template.visit_roots(&mut add);
         }
+        for (_, template) in &node.texts {
+            template.visit_roots(&mut add);
+        }
+        // An exclusive join needs one of several, which is no cycle by itself: it waits for what was scheduled.
         if let Kind::Join { waits_for, .. } = &node.kind {
             needs.extend(waits_for.iter().map(|of| Need { by, of: *of, joins: true }));
         }
     }
     needs
+}
+
+/// Whether two steps are in a loop together: then one may use what the other came to in the round before.
+fn same_loop(compiler: &Compiler, a: NodeId, b: NodeId) -> bool {
+    let loops = |id: NodeId| compiler.nodes[id.0 as usize].loops.first().copied();
+    loops(a).is_some() && loops(a) == loops(b)
 }
 
 /// The edges of the sequence itself, which never make a cycle.
@@ -93,7 +103,7 @@ fn sequence_edges(compiler: &Compiler, after: &mut [Vec<usize>]) {
             continue;
         };
         after[start(parent)].push(start(*first));
-        if let Kind::Switch { .. } = compiler.nodes[parent.0 as usize].kind {
+        if let Kind::Switch { .. } | Kind::Loop { .. } = compiler.nodes[parent.0 as usize].kind {
             after[end(*last)].push(end(parent));
         }
     }
@@ -107,11 +117,11 @@ fn end(id: NodeId) -> usize {
     id.0 as usize * 2 + 1
 }
 
-/// The moment from which a step's output can be used: forks and switches give theirs at once.
+/// The moment from which a step's output can be used: forks and switches give theirs at once, loops show how far they are.
 fn available(compiler: &Compiler, id: NodeId) -> usize {
     match compiler.nodes[id.0 as usize].kind {
-        Kind::Fork { .. } | Kind::Switch { .. } => start(id),
-        Kind::Simple | Kind::Join { .. } => end(id),
+        Kind::Fork { .. } | Kind::DynamicFork | Kind::Switch { .. } | Kind::Loop { .. } => start(id),
+        Kind::Leaf | Kind::Join { .. } | Kind::ExclusiveJoin { .. } => end(id),
     }
 }
 

@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 use conductor_model::WorkflowTask;
 use conductor_model::definition::TaskType;
+use serde_json::json;
 
-use super::Behaviour;
-use crate::plan::{BlockPlace, Compiler, Kind, Next, NodeId};
+use super::{Behaviour, Role};
+use crate::frame::{Next, Site};
+use crate::plan::{BlockPlace, Compiler, Kind, NodeId};
+use crate::state::Ix;
 use crate::turn::{Turn, Work};
 
-pub(super) const BEHAVIOUR: Behaviour = Behaviour { compile, schedule, external: false, name: Some("FORK") };
+pub(super) const BEHAVIOUR: Behaviour =
+    Behaviour { compile, begin, forkable: false, ..Behaviour::base(Role::Operator, Some("FORK")) };
 
 fn compile(
     compiler: &mut Compiler,
@@ -38,16 +42,21 @@ fn compile(
     Kind::Fork { branches }
 }
 
-fn schedule(turn: &mut Turn<'_, '_>, node: NodeId) {
-    let record = turn.new_record(node);
-    turn.insert_done(node, record);
-    let plan = Arc::clone(&turn.run.plan);
-    if let Kind::Fork { branches } = &plan.node(node).kind {
+fn begin(turn: &mut Turn<'_, '_>, ix: Ix) {
+    turn.start(ix);
+    turn.finish_at_once(ix, json!({}));
+    follow(turn, turn.run.site(ix));
+}
+
+/// The first steps of the branches are scheduled, and the join.
+pub(crate) fn follow(turn: &mut Turn<'_, '_>, site: Site) {
+    let plan = turn.run.plan_of(site);
+    if let Kind::Fork { branches } = &plan.node(site.node).kind {
         for branch in branches {
-            turn.push(Work::Schedule(plan.first(*branch)));
+            turn.push(Work::Schedule(site.with(plan.first(*branch))));
         }
     }
-    if let Next::Step(join) = plan.next(node) {
+    if let Next::Step(join) = turn.run.frames.next(site) {
         turn.push(Work::Schedule(join));
     }
 }

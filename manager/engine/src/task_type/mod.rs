@@ -1,58 +1,121 @@
 //! The task types: one file each, and one table of them all.
 
-mod fork_join;
+mod decision;
+pub(crate) mod do_while;
+mod dynamic;
+mod event;
+pub(crate) mod exclusive_join;
+pub(crate) mod fork_join;
+pub(crate) mod fork_join_dynamic;
+mod http;
+mod human;
+mod inline;
 pub(crate) mod join;
+mod json_jq_transform;
+mod kafka_publish;
+mod lambda;
+mod noop;
+mod script;
+pub(crate) mod set_variable;
 pub(crate) mod simple;
+mod start_workflow;
+mod sub_workflow;
 pub(crate) mod switch;
-mod unbuilt;
+mod terminate;
+mod wait;
 
 use std::sync::Arc;
 
-use conductor_model::WorkflowTask;
 use conductor_model::definition::TaskType;
+use conductor_model::{TaskRecord, WorkflowTask};
+use serde_json::Value;
 
+use crate::attempt;
+use crate::ending::Ending;
+use crate::frame::Site;
 use crate::plan::{Compiler, Kind, NodeId};
+use crate::run::Run;
+use crate::state::Ix;
 use crate::turn::Turn;
+use crate::work::{PerformFailure, ServerWork};
 
 /// Reads a step. Gets the step behind it, and the depth of its block.
 pub(crate) type Compile = fn(&mut Compiler, NodeId, &Arc<WorkflowTask>, Option<&Arc<WorkflowTask>>, usize) -> Kind;
 
+/// Who does a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// A worker or an agent.
+    Worker,
+    /// The manager, another workflow or a person: it can be tried again, and updated from outside.
+    System,
+    /// The engine: it decides where the flow goes. Never tried again, never updated.
+    Operator,
+}
+
 /// What a task type does.
 pub(crate) struct Behaviour {
-    /// Checks a step of the type and reads what is in it.
-    pub compile: Compile,
-    /// The flow has come to a step of the type.
-    pub schedule: fn(&mut Turn<'_, '_>, NodeId),
-    /// Whether somebody outside does it: it can be polled, updated, timed out and tried again.
-    pub external: bool,
+    /// Who does it.
+    pub role: Role,
     /// Its name in `${ref.taskType}`; `None` = the name of its definition.
     pub name: Option<&'static str>,
+    /// Whether a step of the type can be a branch of a dynamic fork by itself.
+    pub forkable: bool,
+    /// Checks a step of the type and reads what is in it.
+    pub compile: Compile,
+    /// Fills in the input, and what else is worked out when the step is reached. The error is for people and final.
+    pub prepare: fn(&Turn<'_, '_>, Site, &mut TaskRecord) -> Result<(), String>,
+    /// The task begins: at once, or after its start delay. Not for [`Role::Worker`].
+    pub begin: fn(&mut Turn<'_, '_>, Ix),
+    /// The moment `due_at` of a task in progress has come.
+    pub due: fn(&mut Turn<'_, '_>, Ix),
+    /// What the manager is to do for a task that is performing.
+    pub work: fn(&Run, Ix) -> Option<ServerWork>,
+    /// What came of that.
+    pub performed: fn(&mut Turn<'_, '_>, Ix, Result<Value, PerformFailure>),
+}
+
+impl Behaviour {
+    /// A type that is complete when it begins, from which the types differ.
+    const fn base(role: Role, name: Option<&'static str>) -> Self {
+        Self {
+            role,
+            name,
+            forkable: true,
+            compile: |_, _, _, _, _| Kind::Leaf,
+            prepare: attempt::resolve,
+            begin: |turn, ix| turn.end_task(ix, Ending::completed()),
+            due: |_, _| {},
+            work: |_, _| None,
+            performed: |_, _, _| {},
+        }
+    }
 }
 
 /// The table of task types.
 pub(crate) fn of(task_type: TaskType) -> &'static Behaviour {
     match task_type {
         TaskType::Simple => &simple::BEHAVIOUR,
-        TaskType::ForkJoin => &fork_join::BEHAVIOUR,
-        TaskType::Join => &join::BEHAVIOUR,
+        TaskType::Dynamic => &dynamic::BEHAVIOUR,
         TaskType::Switch => &switch::BEHAVIOUR,
-        TaskType::Dynamic
-        | TaskType::Decision
-        | TaskType::ForkJoinDynamic
-        | TaskType::ExclusiveJoin
-        | TaskType::DoWhile
-        | TaskType::SubWorkflow
-        | TaskType::StartWorkflow
-        | TaskType::Event
-        | TaskType::Http
-        | TaskType::Inline
-        | TaskType::Lambda
-        | TaskType::JsonJqTransform
-        | TaskType::SetVariable
-        | TaskType::Terminate
-        | TaskType::Wait
-        | TaskType::Human
-        | TaskType::Noop
-        | TaskType::KafkaPublish => &unbuilt::BEHAVIOUR,
+        TaskType::Decision => &decision::BEHAVIOUR,
+        TaskType::ForkJoin => &fork_join::BEHAVIOUR,
+        TaskType::ForkJoinDynamic => &fork_join_dynamic::BEHAVIOUR,
+        TaskType::Join => &join::BEHAVIOUR,
+        TaskType::ExclusiveJoin => &exclusive_join::BEHAVIOUR,
+        TaskType::DoWhile => &do_while::BEHAVIOUR,
+        TaskType::SubWorkflow => &sub_workflow::BEHAVIOUR,
+        TaskType::StartWorkflow => &start_workflow::BEHAVIOUR,
+        TaskType::Event => &event::BEHAVIOUR,
+        TaskType::Http => &http::BEHAVIOUR,
+        TaskType::Inline => &inline::BEHAVIOUR,
+        TaskType::Lambda => &lambda::BEHAVIOUR,
+        TaskType::JsonJqTransform => &json_jq_transform::BEHAVIOUR,
+        TaskType::SetVariable => &set_variable::BEHAVIOUR,
+        TaskType::Terminate => &terminate::BEHAVIOUR,
+        TaskType::Wait => &wait::BEHAVIOUR,
+        TaskType::Human => &human::BEHAVIOUR,
+        TaskType::Noop => &noop::BEHAVIOUR,
+        TaskType::KafkaPublish => &kafka_publish::BEHAVIOUR,
     }
 }

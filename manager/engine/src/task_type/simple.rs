@@ -1,64 +1,38 @@
 //! SIMPLE: work for a polling worker or an agent.
 
-use std::sync::Arc;
-
 use conductor_model::selector::SELECTOR_BYTES_MAX;
-use conductor_model::{AgentId, AgentPart, PluginName, Selector, TaskRecord};
+use conductor_model::{AgentId, AgentKey, AgentPart, PluginName, Selector, TaskRecord};
 use serde_json::Value;
 
-use super::Behaviour;
+use super::{Behaviour, Role};
+use crate::attempt;
 use crate::document::Scope;
 use crate::expression::{Budget, Template, as_text};
-use crate::plan::{AgentTemplate, Kind, NodeId};
+use crate::frame::Site;
+use crate::plan::AgentTemplate;
 use crate::run::Run;
-use crate::turn::{Ending, Turn};
+use crate::turn::Turn;
 
-pub(super) const BEHAVIOUR: Behaviour =
-    Behaviour { compile: |_, _, _, _, _| Kind::Simple, schedule, external: true, name: None };
+pub(super) const BEHAVIOUR: Behaviour = Behaviour { prepare, ..Behaviour::base(Role::Worker, None) };
 
-fn schedule(turn: &mut Turn<'_, '_>, node: NodeId) {
-    let record = turn.new_record(node);
-    let delay = turn.run.plan.node(node).step.start_delay;
-    schedule_attempt(turn, node, record, delay, 0);
-}
-
-/// Inserts an attempt that becomes visible after `delay_seconds` and `jitter_ms`: its input is resolved now.
-pub(crate) fn schedule_attempt(
-    turn: &mut Turn<'_, '_>,
-    node: NodeId,
-    mut record: TaskRecord,
-    delay_seconds: i64,
-    jitter_ms: i64,
-) {
-    record.visible_at = turn.now().plus_seconds(delay_seconds).plus_ms(jitter_ms);
-    record.callback_after_seconds = delay_seconds;
-    let fault = resolve(turn.run, node, &mut record).err();
-    let retry = record.retried_task_id.is_some();
-    let ix = turn.insert(node, record);
-    turn.tell(ix, if retry { "task.retried" } else { "task.scheduled" });
-    if let Some(reason) = fault {
-        turn.end_task(ix, Ending::refused(reason));
+fn prepare(turn: &Turn<'_, '_>, site: Site, record: &mut TaskRecord) -> Result<(), String> {
+    attempt::resolve(turn, site, record)?;
+    let node = turn.run.node(site);
+    if let (Some(template), Some(key)) = (&node.agent, node.definition.as_ref().and_then(|found| found.agent.as_ref())) {
+        record.agent = Some(Box::new(agent_part(turn.run, record, template, key)?));
     }
-}
-
-/// Fills in the input, and what the task has beside when it runs on an agent. The error is for people and final.
-fn resolve(run: &Run, node: NodeId, record: &mut TaskRecord) -> Result<(), String> {
-    let input = run.resolve_input(node, record.id).map_err(|error| error.to_string())?;
-    let agent = agent_part(run, node, record, &input);
-    record.input = Arc::new(input);
-    record.agent = agent?.map(Box::new);
     Ok(())
 }
 
 /// What the task has beside when it runs on an agent. The error is for people and final.
-fn agent_part(run: &Run, node: NodeId, record: &TaskRecord, input: &Value) -> Result<Option<AgentPart>, String> {
-    let node = run.plan.node(node);
-    let (Some(template), Some(key)) = (&node.agent, node.definition.as_ref().and_then(|definition| definition.agent.as_ref()))
-    else {
-        return Ok(None);
-    };
-    let scope = Scope { run, own_id: Some(record.id), own_input: Some(input) };
-    let AgentTemplate { plugin, operation, target, requires, node_instance } = &**template;
+pub(super) fn agent_part(
+    run: &Run,
+    record: &TaskRecord,
+    template: &AgentTemplate,
+    key: &AgentKey,
+) -> Result<AgentPart, String> {
+    let scope = Scope { run, own_id: Some(record.id), own_input: Some(&record.input) };
+    let AgentTemplate { plugin, operation, target, requires, node_instance } = template;
     let text = |field: &str, template: &Template| resolve_text(field, template, &scope);
     let optional =
         |field: &str, template: &Option<Template>| template.as_ref().map(|template| text(field, template)).transpose();
@@ -73,7 +47,7 @@ fn agent_part(run: &Run, node: NodeId, record: &TaskRecord, input: &Value) -> Re
     if let Some(requires) = &requires {
         requires.parse::<Selector>().map_err(|error| format!("agent.requires: {error}"))?;
     }
-    Ok(Some(AgentPart {
+    Ok(AgentPart {
         plugin,
         operation: text("operation", operation)?,
         target,
@@ -87,7 +61,7 @@ fn agent_part(run: &Run, node: NodeId, record: &TaskRecord, input: &Value) -> Re
         dispatch: 0,
         lost_count: 0,
         assigned_at: None,
-    }))
+    })
 }
 
 /// A text that must come to something: what names nothing would otherwise run in the wrong place.

@@ -1,4 +1,4 @@
-//! SWITCH: takes one of several ways, by a value.
+//! SWITCH: takes one of several ways, by a value or a script.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,15 +6,20 @@ use std::sync::Arc;
 use conductor_model::{TaskRecord, TaskStatus, WorkflowTask};
 use serde_json::{Value, json};
 
-use super::Behaviour;
+use super::script::{self, Evaluator};
+use super::{Behaviour, Role};
+use crate::ending::Ending;
 use crate::expression::as_text;
-use crate::plan::{BlockId, BlockPlace, Compiler, Kind, NodeId, Plan};
-use crate::turn::{Ending, Turn, Work};
+use crate::flow;
+use crate::frame::Site;
+use crate::plan::{BlockId, BlockPlace, Compiler, Kind, NodeId};
+use crate::run::Run;
+use crate::state::Ix;
+use crate::turn::{Turn, Work};
+use crate::work::{PerformFailure, ServerWork};
 
-pub(super) const BEHAVIOUR: Behaviour = Behaviour { compile, schedule, external: false, name: Some("SWITCH") };
-
-/// The one evaluator there is: the expression names an input key.
-const VALUE_PARAM: &str = "value-param";
+pub(super) const BEHAVIOUR: Behaviour =
+    Behaviour { compile, begin, work, performed, ..Behaviour::base(Role::Operator, Some("SWITCH")) };
 
 fn compile(
     compiler: &mut Compiler,
@@ -23,22 +28,21 @@ fn compile(
     _: Option<&Arc<WorkflowTask>>,
     depth: usize,
 ) -> Kind {
-    let evaluator = step.evaluator_type.as_deref().unwrap_or(VALUE_PARAM);
-    if evaluator != VALUE_PARAM {
-        let path = format!("{}.evaluatorType", compiler.node_path(node));
-        compiler.fault(path, "is not known to this version; it knows `value-param`", Some(evaluator.to_owned()));
-    }
-    match step.expression.as_deref().map(str::trim).filter(|expression| !expression.is_empty()) {
-        None => {
-            let path = format!("{}.expression", compiler.node_path(node));
-            compiler.fault(path, "must name the input parameter whose value decides", None);
-        }
-        Some(key) if evaluator == VALUE_PARAM && !step.input_parameters.contains_key(key) => {
-            let path = format!("{}.expression", compiler.node_path(node));
+    let evaluator = script::check(compiler, node, step.evaluator_type.as_deref(), Evaluator::ValueParam);
+    let path = format!("{}.expression", compiler.node_path(node));
+    match (step.expression.as_deref().map(str::trim).filter(|expression| !expression.is_empty()), evaluator) {
+        (None, Evaluator::ValueParam) => compiler.fault(path, "must name the input parameter whose value decides", None),
+        (None, Evaluator::JavaScript) => compiler.fault(path, "must be a script whose value decides", None),
+        (Some(key), Evaluator::ValueParam) if !step.input_parameters.contains_key(key) => {
             compiler.fault(path, "must name one of the step's inputParameters", Some(key.to_owned()));
         }
-        Some(_) => {}
+        (Some(_), _) => {}
     }
+    cases(compiler, node, step, depth)
+}
+
+/// Reads the cases of a SWITCH or DECISION.
+pub(super) fn cases(compiler: &mut Compiler, node: NodeId, step: &WorkflowTask, depth: usize) -> Kind {
     if step.decision_cases.is_empty() && step.default_case.is_empty() {
         let path = format!("{}.decisionCases", compiler.node_path(node));
         compiler.fault(path, "must have at least one case, or a defaultCase", None);
@@ -54,50 +58,68 @@ fn compile(
     Kind::Switch { cases, default: case(BlockPlace::Default, &step.default_case) }
 }
 
-fn schedule(turn: &mut Turn<'_, '_>, node: NodeId) {
-    let plan = Arc::clone(&turn.run.plan);
-    let Kind::Switch { cases, default } = &plan.node(node).kind else {
-        return;
-    };
-    let mut record = turn.new_record(node);
-    let input = match turn.run.resolve_input(node, record.id) {
-        Ok(input) => input,
-        Err(error) => {
-            leave_out(turn, &plan, cases.values().copied().chain([*default]));
-            let ix = turn.insert(node, record);
-            return turn.end_task(ix, Ending::refused(error.to_string()));
-        }
-    };
-    let key = plan.node(node).step.expression.as_deref().unwrap_or_default().trim();
-    let value = as_text(input.get(key).unwrap_or(&Value::Null)).into_owned();
-    let taken = cases.get(&value).copied().unwrap_or(*default);
-    record.input = Arc::new(input);
-    record.output = Arc::new(json!({"evaluationResult": [value], "selectedCase": value}));
-    turn.insert_done(node, record);
-    leave_out(turn, &plan, cases.values().copied().chain([*default]).filter(|block| *block != taken));
-    match taken {
-        Some(block) => turn.push(Work::Schedule(plan.first(block))),
-        None => turn.push(Work::Finished(node)),
+fn begin(turn: &mut Turn<'_, '_>, ix: Ix) {
+    let step = Arc::clone(&turn.run.node(turn.run.site(ix)).step);
+    if step.evaluator_type.as_deref().and_then(script::evaluator) == Some(Evaluator::JavaScript) {
+        return turn.perform(ix);
+    }
+    let key = step.expression.as_deref().unwrap_or_default().trim();
+    let value = as_text(turn.run.record(ix).input.get(key).unwrap_or(&Value::Null)).into_owned();
+    decided(turn, ix, &value);
+}
+
+fn work(run: &Run, ix: Ix) -> Option<ServerWork> {
+    let source = run.node(run.site(ix)).step.expression.as_deref()?;
+    Some(script::javascript(source, Arc::clone(&run.record(ix).input)))
+}
+
+fn performed(turn: &mut Turn<'_, '_>, ix: Ix, result: Result<Value, PerformFailure>) {
+    match result {
+        Ok(value) => decided(turn, ix, &as_text(&value)),
+        Err(failure) => turn.end_task(ix, Ending::failed(failure.message, false)),
     }
 }
 
-/// Tells joins that the steps in cases will not come.
-fn leave_out(turn: &mut Turn<'_, '_>, plan: &Plan, cases: impl Iterator<Item = Option<BlockId>>) {
-    for case in cases.flatten() {
-        for step in &plan.block(case).watched {
-            turn.settle(*step);
+fn decided(turn: &mut Turn<'_, '_>, ix: Ix, value: &str) {
+    take(turn, ix, json!({"evaluationResult": [value], "selectedCase": value}));
+}
+
+/// The task is done; the flow goes on in the case that its output names.
+pub(super) fn take(turn: &mut Turn<'_, '_>, ix: Ix, output: Value) {
+    turn.start(ix);
+    turn.finish_at_once(ix, output);
+    let site = turn.run.site(ix);
+    let plan = turn.run.plan_of(site);
+    let kind = &plan.node(site.node).kind;
+    let taken = taken(kind, turn.run.record(ix));
+    leave_out(turn, site, taken);
+    match taken {
+        Some(block) => turn.push(Work::Schedule(site.with(plan.first(block)))),
+        None => flow::finished(turn, site),
+    }
+}
+
+/// Joins hear that the steps in the cases that were not taken will not come.
+pub(crate) fn leave_out(turn: &mut Turn<'_, '_>, site: Site, taken: Option<BlockId>) {
+    let plan = turn.run.plan_of(site);
+    let Kind::Switch { cases, default } = &plan.node(site.node).kind else { return };
+    for other in cases.values().copied().chain([*default]).flatten().filter(|block| Some(*block) != taken) {
+        for step in &plan.block(other).watched {
+            flow::settle(turn, site.with(*step));
         }
     }
 }
 
 /// The case that a switch took, by its record. `None` = an empty one, or none because the switch failed.
 pub(crate) fn taken(kind: &Kind, record: &TaskRecord) -> Option<BlockId> {
-    let Kind::Switch { cases, default } = kind else {
-        return None;
-    };
+    let Kind::Switch { cases, default } = kind else { return None };
     if record.status != TaskStatus::Completed {
         return None;
     }
-    let value = record.output.get("selectedCase").and_then(Value::as_str).unwrap_or_default();
-    cases.get(value).copied().unwrap_or(*default)
+    if let Some(value) = record.output.get("selectedCase").and_then(Value::as_str) {
+        return cases.get(value).copied().unwrap_or(*default);
+    }
+    // DECISION says it in its own words; an empty case is the default there.
+    let value = record.output.get("caseOutput").and_then(|output| output.get(0)).and_then(Value::as_str);
+    value.and_then(|value| cases.get(value).copied().flatten()).or(*default)
 }

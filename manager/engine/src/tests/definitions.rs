@@ -76,7 +76,8 @@ fn switches() {
     assert!(faults(&switch(json!({}))).is_empty());
     one_fault(&switch(json!({"expression": null})), "tasks[0].expression", "must name the input parameter");
     one_fault(&switch(json!({"expression": "z"})), "tasks[0].expression", "one of the step's inputParameters");
-    one_fault(&switch(json!({"evaluatorType": "javascript"})), "tasks[0].evaluatorType", "it knows `value-param`");
+    one_fault(&switch(json!({"evaluatorType": "python"})), "tasks[0].evaluatorType", "it knows `value-param`");
+    assert!(faults(&switch(json!({"evaluatorType": "javascript", "expression": "$.k"}))).is_empty());
     one_fault(&switch(json!({"decisionCases": {}})), "tasks[0].decisionCases", "at least one case");
     one_fault(
         &switch(json!({"decisionCases": {"x": [simple("a"), simple("a")]}})),

@@ -10,5 +10,7 @@ mod linear;
 mod pausing;
 mod random;
 mod retries;
+mod server_work;
 mod switches;
 mod timeouts;
+mod waiting;

@@ -195,6 +195,7 @@ impl From<CommandError> for crate::app::AppError {
                 Refusal::StaleTurn { .. } => Self::conflict("stale-turn", refusal.to_string()),
                 Refusal::UnknownReference { reference } => Self::not_found("step", reference),
                 Refusal::AlreadyScheduled { .. } => Self::conflict("step-scheduled", refusal.to_string()),
+                Refusal::NotSkippable { .. } => Self::conflict("not-skippable", refusal.to_string()),
                 Refusal::NothingToRetry => Self::conflict("nothing-to-retry", refusal.to_string()),
                 Refusal::NotRestartable { .. } => Self::conflict("not-restartable", refusal.to_string()),
                 Refusal::TooLarge { .. } => Self::invalid("too-large", refusal.to_string()),

@@ -1,0 +1,269 @@
+//! DO_WHILE: repeats its steps while a condition holds, or once for each element of a list.
+//!
+//! A round is a frame of the same plan. While the loop goes on its output is the number of the round alone; what earlier
+//! rounds came to is looked up in their records when an expression asks for it, and gathered when the loop is over, so that
+//! a round costs the same however many there were. With `keepLastN` the records of older rounds are removed.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use conductor_model::{TaskRecord, WorkflowTask};
+use serde_json::{Map, Value, json};
+
+use super::{Behaviour, Role, script};
+use crate::attempt;
+use crate::ending::Ending;
+use crate::expression::Budget;
+use crate::flow::GATHERED_BYTES_MAX;
+use crate::frame::{FrameId, Site};
+use crate::plan::{Compiler, Kind, NodeId};
+use crate::run::Run;
+use crate::state::Ix;
+use crate::turn::{Turn, Work};
+use crate::work::{PerformFailure, ServerWork};
+
+pub(super) const BEHAVIOUR: Behaviour =
+    Behaviour { compile, prepare, begin, work, performed, ..Behaviour::base(Role::Operator, Some("DO_WHILE")) };
+
+/// Most rounds of one loop. One that never ends must not fill the store.
+const LOOP_ROUNDS_MAX: u32 = 100_000;
+
+/// The input key that holds the list.
+const ITEMS: &str = "_items";
+
+fn compile(
+    compiler: &mut Compiler,
+    node: NodeId,
+    step: &Arc<WorkflowTask>,
+    _: Option<&Arc<WorkflowTask>>,
+    depth: usize,
+) -> Kind {
+    let path = compiler.node_path(node);
+    if step.loop_over.is_empty() {
+        compiler.fault(format!("{path}.loopOver"), "must have at least one step", None);
+    }
+    let items = !step.items.is_null() || step.input_parameters.contains_key(ITEMS);
+    if condition(step).is_none() && !items {
+        let message = "must be a script that says whether another round follows; or give `items`";
+        compiler.fault(format!("{path}.loopCondition"), message, None);
+    }
+    match &step.items {
+        Value::Null => {}
+        Value::Array(_) => compiler.text(node, "items", &step.items),
+        Value::String(text) if text.contains("${") => compiler.text(node, "items", &step.items),
+        other => compiler.fault(format!("{path}.items"), "must be a list, or an expression", Some(other.to_string())),
+    }
+    let (body, nodes) = compiler.body(&step.loop_over, node, depth + 1);
+    Kind::Loop { body, nodes }
+}
+
+fn condition(step: &WorkflowTask) -> Option<&str> {
+    step.loop_condition.as_deref().filter(|condition| !condition.trim().is_empty())
+}
+
+fn prepare(turn: &Turn<'_, '_>, site: Site, record: &mut TaskRecord) -> Result<(), String> {
+    attempt::resolve(turn, site, record)?;
+    let items = turn.run.resolve_text(site, "items", record.id).map_err(|error| error.to_string())?;
+    let Value::Object(input) = Arc::make_mut(&mut record.input) else { return Ok(()) };
+    if let Some(items) = items {
+        input.insert(ITEMS.to_owned(), items);
+    }
+    match input.get(ITEMS) {
+        None | Some(Value::Array(_)) => Ok(()),
+        Some(other) => Err(format!("its items must be a list; they are {other}")),
+    }
+}
+
+fn begin(turn: &mut Turn<'_, '_>, ix: Ix) {
+    turn.start(ix);
+    if items(turn.run.record(ix)).is_some_and(Vec::is_empty) {
+        return complete(turn, ix);
+    }
+    round(turn, ix, 1);
+}
+
+fn items(record: &TaskRecord) -> Option<&Vec<Value>> {
+    record.input.get(ITEMS)?.as_array()
+}
+
+/// Begins a round.
+fn round(turn: &mut Turn<'_, '_>, ix: Ix, number: u32) {
+    if number > LOOP_ROUNDS_MAX {
+        let reason = format!("it has run {LOOP_ROUNDS_MAX} rounds, which is the most there may be");
+        return turn.end_task(ix, Ending::failed(reason, true));
+    }
+    turn.change(ix).iteration = number;
+    let mut output = json!({"iteration": number});
+    let item = items(turn.run.record(ix)).and_then(|items| items.get(number as usize - 1));
+    if let Some(item) = item {
+        output["loopItem"] = item.clone();
+        output["loopIndex"] = json!(number - 1);
+    }
+    turn.set_output(ix, output);
+    schedule_round(turn, ix);
+}
+
+/// Schedules the first step of the current round.
+pub(crate) fn schedule_round(turn: &mut Turn<'_, '_>, ix: Ix) {
+    let (site, number) = (turn.run.site(ix), turn.run.record(ix).iteration);
+    let frame = turn.run.frames.round(site, number);
+    if let Kind::Loop { body, .. } = &turn.run.node(site).kind {
+        let node = turn.run.frames.get(frame).plan.first(*body);
+        turn.push(Work::Schedule(Site { frame, node }));
+    }
+}
+
+/// The last step of a round is finished.
+pub(crate) fn round_ended(turn: &mut Turn<'_, '_>, owner: Site) {
+    let Some(ix) = turn.run.state.latest.get(&owner).copied() else { return };
+    if turn.run.record(ix).status.is_terminal() || turn.run.record(ix).performing {
+        return;
+    }
+    keep_last(turn, ix, owner);
+    if condition(&turn.run.node(owner).step).is_some() {
+        turn.perform(ix);
+    } else {
+        go_on(turn, ix);
+    }
+}
+
+/// Another round, unless there is no element for it.
+fn go_on(turn: &mut Turn<'_, '_>, ix: Ix) {
+    let record = turn.run.record(ix);
+    let (done, all) = (record.iteration, items(record).map(Vec::len));
+    if all.is_some_and(|all| done as usize >= all) { complete(turn, ix) } else { round(turn, ix, done + 1) }
+}
+
+fn work(run: &Run, ix: Ix) -> Option<ServerWork> {
+    let (site, record) = (run.site(ix), run.record(ix));
+    let mut input = record.input.as_object().cloned().unwrap_or_default();
+    if let Some(frame) = run.frames.find_round(site, record.iteration) {
+        input.extend(outputs(run, site, frame, &mut Budget::new(GATHERED_BYTES_MAX)).unwrap_or_default());
+    }
+    input.insert(run.node(site).reference.to_string(), Value::clone(&record.output));
+    Some(script::javascript(condition(&run.node(site).step)?, Arc::new(Value::Object(input))))
+}
+
+fn performed(turn: &mut Turn<'_, '_>, ix: Ix, result: Result<Value, PerformFailure>) {
+    match result {
+        Ok(value) if script::is_true(&value) => go_on(turn, ix),
+        Ok(_) => complete(turn, ix),
+        Err(failure) => turn.end_task(ix, Ending::failed(failure.message, true)),
+    }
+}
+
+fn complete(turn: &mut Turn<'_, '_>, ix: Ix) {
+    let ending = match gathered(turn.run, ix) {
+        Some(output) => Ending::with_output(output),
+        None => Ending::refused(format!(
+            "what its rounds came to is more than {GATHERED_BYTES_MAX} bytes together; keep fewer with `keepLastN`"
+        )),
+    };
+    turn.end_task(ix, ending);
+}
+
+/// What all rounds came to that are kept, by their number; `None` = too much.
+pub(crate) fn gathered(run: &Run, ix: Ix) -> Option<Value> {
+    let (site, record) = (run.site(ix), run.record(ix));
+    let mut all = Map::new();
+    let mut budget = Budget::new(GATHERED_BYTES_MAX);
+    for number in 1..=record.iteration {
+        let Some(frame) = run.frames.find_round(site, number) else { continue };
+        let outputs = outputs(run, site, frame, &mut budget)?;
+        if !outputs.is_empty() {
+            all.insert(number.to_string(), Value::Object(outputs));
+        }
+    }
+    all.insert("iteration".to_owned(), json!(record.iteration));
+    Some(Value::Object(all))
+}
+
+/// What one round came to; `None` = it is not kept.
+pub(crate) fn gathered_round(run: &Run, ix: Ix, number: u32) -> Option<Value> {
+    let site = run.site(ix);
+    let frame = run.frames.find_round(site, number)?;
+    outputs(run, site, frame, &mut Budget::new(GATHERED_BYTES_MAX)).map(Value::Object)
+}
+
+/// The outputs of the steps of a round by their references, without the number of the round.
+fn outputs(run: &Run, owner: Site, frame: FrameId, budget: &mut Budget) -> Option<Map<String, Value>> {
+    let mut outputs = Map::new();
+    let mut fits = true;
+    each_step(run, frame, &steps(run, owner), false, &mut |site| {
+        if let Some(record) = run.latest_of(site).filter(|_| fits) {
+            fits = budget.take(&record.output).is_ok();
+            outputs.insert(run.node(site).reference.to_string(), Value::clone(&record.output));
+        }
+    });
+    fits.then_some(outputs)
+}
+
+fn steps(run: &Run, owner: Site) -> Range<u32> {
+    match &run.node(owner).kind {
+        Kind::Loop { nodes, .. } => nodes.clone(),
+        _ => 0..0,
+    }
+}
+
+/// Visits the steps of a frame, those of dynamic branches in it, and with `deep` those of the rounds of loops in it.
+fn each_step(run: &Run, frame: FrameId, nodes: &Range<u32>, deep: bool, visit: &mut dyn FnMut(Site)) {
+    for node in nodes.clone() {
+        let site = Site { frame, node: NodeId(node) };
+        visit(site);
+        match &run.node(site).kind {
+            Kind::DynamicFork => {
+                if let Some(branches) = run.frames.fork(site) {
+                    let all = u32::try_from(run.frames.get(branches).plan.steps()).unwrap_or(u32::MAX);
+                    each_step(run, branches, &(0..all), deep, visit);
+                }
+            }
+            Kind::Loop { nodes, .. } if deep => {
+                let rounds = run.latest_of(site).map_or(0, |record| record.iteration);
+                for inner in (1..=rounds).filter_map(|number| run.frames.find_round(site, number)) {
+                    each_step(run, inner, nodes, deep, visit);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Removes the records of the round that is too old by now.
+fn keep_last(turn: &mut Turn<'_, '_>, ix: Ix, owner: Site) {
+    let record = turn.run.record(ix);
+    let keep = record.input.get("keepLastN").and_then(|keep| match keep {
+        Value::String(text) => text.parse().ok(),
+        other => other.as_u64(),
+    });
+    let old = keep.filter(|keep| *keep > 0).and_then(|keep| u64::from(record.iteration).checked_sub(keep));
+    let Some(frame) = old.and_then(|old| turn.run.frames.find_round(owner, u32::try_from(old).ok()?)) else { return };
+    let mut found = Vec::new();
+    let run = &*turn.run;
+    each_step(run, frame, &steps(run, owner), true, &mut |site| {
+        let mut attempt = run.state.latest.get(&site).copied();
+        while let Some(ix) = attempt {
+            let record = run.record(ix);
+            // What is still open goes on.
+            if record.status.is_terminal() {
+                found.push(ix);
+            }
+            attempt = record.retried_task_id.and_then(|before| run.state.by_id.get(&before).copied());
+        }
+    });
+    turn.remove(found);
+}
+
+/// The element that a step's round is for, and its index.
+pub(crate) fn item_of(run: &Run, site: Site) -> Option<(u32, &Value)> {
+    let mut frame = run.frames.get(site.frame);
+    loop {
+        let owner = frame.owner?;
+        if matches!(run.node(owner).kind, Kind::Loop { .. })
+            && let Some(items) = run.latest_of(owner).and_then(items)
+        {
+            let index = frame.round.checked_sub(1)?;
+            return Some((index, items.get(index as usize)?));
+        }
+        frame = run.frames.get(owner.frame);
+    }
+}

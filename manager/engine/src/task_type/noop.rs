@@ -1,0 +1,5 @@
+//! NOOP: does nothing.
+
+use super::{Behaviour, Role};
+
+pub(super) const BEHAVIOUR: Behaviour = Behaviour::base(Role::System, Some("NOOP"));
