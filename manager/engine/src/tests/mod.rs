@@ -1,6 +1,8 @@
 //! Stories on virtual time. After every decision the harness stores what it says, as a store would, and checks that the
 //! run in memory and a run loaded from the stored records agree.
 
+#![expect(clippy::needless_pass_by_value, reason = "stories read better with their JSON in place")]
+
 mod agents;
 mod definitions;
 mod failures;

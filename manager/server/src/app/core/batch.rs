@@ -202,7 +202,7 @@ impl Core {
             Effect::Cancel { task, dispatch, agent, reason } => self.cancel_on_agent(task, dispatch, agent, reason),
             Effect::Perform { task, turn } => self.perform(workflow, task, turn),
             Effect::StartWorkflow { .. } | Effect::TerminateWorkflow { .. } | Effect::RetryWorkflow { .. } => {
-                tracing::error!(%workflow, ?effect, "this effect is not built")
+                tracing::error!(%workflow, ?effect, "this effect is not built");
             }
             Effect::Alert { task, message } => {
                 self.metrics.alerts.inc();
