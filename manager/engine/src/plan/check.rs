@@ -4,13 +4,24 @@ use conductor_model::limits::DEFINITION_NAME_BYTES_MAX;
 use conductor_model::{TaskDef, Violation, WorkflowDef, WorkflowTask};
 use serde_json::Value;
 
-use super::{AgentTemplate, Compiler, NodeId};
+use super::{AgentTemplate, Compiler, Kind, NodeId};
 use crate::expression::Template;
 
 /// The names that expressions may begin with beside references.
 const RESERVED: [&str; 3] = ["workflow", "task", OWN_TASK_ID];
 /// `${CPEWF_TASK_ID}`: the task's own id.
 pub(crate) const OWN_TASK_ID: &str = "CPEWF_TASK_ID";
+
+impl Compiler {
+    /// The step of a reference, which may be that of a round: `ref__3`.
+    pub(super) fn find(&self, reference: &str) -> Option<NodeId> {
+        if let Some(id) = self.by_reference.get(reference) {
+            return Some(*id);
+        }
+        let (base, _) = reference.rsplit_once("__").filter(|_| like_a_round(reference))?;
+        self.find(base).filter(|id| !self.nodes[id.0 as usize].loops.is_empty())
+    }
+}
 
 /// Checks what belongs to the workflow as a whole.
 pub(super) fn workflow(definition: &WorkflowDef, out: &mut Vec<Violation>) {
@@ -117,7 +128,9 @@ pub(super) fn rounds(compiler: &mut Compiler) {
 /// Checks that every expression begins with a name that there is.
 pub(super) fn references(compiler: &mut Compiler, output: Option<&Template>) {
     let mut found = Vec::new();
-    let known = |root: &str| RESERVED.contains(&root) || compiler.by_reference.contains_key(root);
+    // What a dynamic fork will call its branches is not known yet.
+    let forks = compiler.nodes.iter().any(|node| matches!(node.kind, Kind::DynamicFork));
+    let known = |root: &str| forks || RESERVED.contains(&root) || compiler.find(root).is_some();
     for (index, node) in compiler.nodes.iter().enumerate() {
         let path = || compiler.node_path(NodeId(u32::try_from(index).unwrap_or(u32::MAX)));
         node.input.visit_roots(&mut |root, at| {

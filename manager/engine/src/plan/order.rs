@@ -64,7 +64,7 @@ fn needs(compiler: &Compiler) -> Vec<Need> {
     for (index, node) in compiler.nodes.iter().enumerate() {
         let by = NodeId(u32::try_from(index).unwrap_or(u32::MAX));
         let mut add = |root: &str, _: &dyn Fn() -> String| {
-            if let Some(of) = compiler.by_reference.get(root).copied().filter(|of| !same_loop(compiler, by, *of)) {
+            if let Some(of) = compiler.find(root).filter(|of| !same_loop(compiler, by, *of)) {
                 needs.push(Need { by, of, joins: false });
             }
         };

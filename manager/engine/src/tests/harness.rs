@@ -12,8 +12,8 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::{
-    AgentOutcome, Catalogue, Context, Decision, Effect, Event, LocalTime, Plan, PlanError, Refusal, Run, StartRequest,
-    WorkerStatus, WorkerUpdate,
+    AgentOutcome, Catalogue, ChildOrder, Context, Decision, Effect, Event, LocalTime, Plan, PlanError, Refusal, Run,
+    StartRequest, WorkerStatus, WorkerUpdate,
 };
 
 /// Ids in order.
@@ -122,6 +122,16 @@ impl Story {
 
     #[track_caller]
     pub fn start_plan(plan: Arc<Plan>, input: Value) -> Self {
+        Self::start_request(plan, input, false)
+    }
+
+    /// A workflow that waits for its turn.
+    pub fn start_limited(plan: Arc<Plan>) -> Self {
+        Self::start_request(plan, json!({}), true)
+    }
+
+    #[track_caller]
+    fn start_request(plan: Arc<Plan>, input: Value, rate_limited: bool) -> Self {
         let Value::Object(input) = input else { panic!("the input is an object") };
         let mut ids = Counter(0);
         let request = StartRequest {
@@ -136,7 +146,7 @@ impl Story {
             parent: None,
             event: None,
             rate_limit_key: None,
-            rate_limited: false,
+            rate_limited,
         };
         let mut context = Context { now: BEGIN, ids: &mut ids, jitter: 0.0, catalogue: &Shelf };
         let (run, decision) = Run::start(plan, request, &mut context);
@@ -359,6 +369,14 @@ impl Story {
         self.event(Event::TaskTimer { task });
     }
 
+    /// The workflow that the last decision starts.
+    pub fn child(&self) -> Option<&ChildOrder> {
+        self.effects.iter().find_map(|effect| match effect {
+            Effect::StartWorkflow { order, .. } => Some(&**order),
+            _ => None,
+        })
+    }
+
     /// The statuses of a step's attempts.
     pub fn attempts(&self, reference: &str) -> Vec<TaskStatus> {
         self.run.tasks().filter(|task| &*task.reference == reference).map(|task| task.status).collect()
@@ -369,5 +387,45 @@ pub(super) fn object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(map) => map,
         other => panic!("{other} is not an object"),
+    }
+}
+
+/// A run without the harness's checks, for many steps.
+pub(super) struct Bare {
+    pub run: Run,
+    ids: Counter,
+}
+
+impl Bare {
+    pub fn start(snapshot: Snapshot) -> Self {
+        Self::start_with(snapshot, json!({}))
+    }
+
+    pub fn start_with(snapshot: Snapshot, input: Value) -> Self {
+        let mut ids = Counter(0);
+        let request = StartRequest {
+            id: WorkflowId(ids.next_id()),
+            tenant: TenantName::default_tenant(),
+            input: object(input),
+            correlation_id: None,
+            idempotency_key: None,
+            priority: 0,
+            task_to_domain: BTreeMap::new(),
+            created_by: None,
+            parent: None,
+            event: None,
+            rate_limit_key: None,
+            rate_limited: false,
+        };
+        let plan = Arc::new(Plan::compile(Arc::new(snapshot)).unwrap());
+        let mut context = Context { now: BEGIN, ids: &mut ids, jitter: 0.0, catalogue: &Shelf };
+        let (run, _) = Run::start(plan, request, &mut context);
+        Self { run, ids }
+    }
+
+    #[track_caller]
+    pub fn event(&mut self, event: Event) -> Decision {
+        let mut context = Context { now: BEGIN, ids: &mut self.ids, jitter: 0.0, catalogue: &Shelf };
+        self.run.decide(event, &mut context).unwrap()
     }
 }

@@ -3,12 +3,16 @@
 
 #![expect(clippy::needless_pass_by_value, reason = "stories read better with their JSON in place")]
 
+mod again;
 mod agents;
+mod children;
 mod definitions;
+mod dynamic_forks;
 mod failures;
 mod forks;
 mod harness;
 mod linear;
+mod loops;
 mod pausing;
 mod random;
 mod retries;

@@ -1,0 +1,227 @@
+//! DO_WHILE.
+
+use conductor_model::{TaskStatus, WorkflowStatus};
+use serde_json::{Value, json};
+
+use super::harness::{Story, simple};
+use crate::{Event, ServerWork};
+
+fn looping(body: Value, more: Value) -> Value {
+    let mut step = json!({"name": "lp", "taskReferenceName": "lp", "type": "DO_WHILE", "loopOver": body});
+    for (key, value) in more.as_object().unwrap() {
+        step[key] = value.clone();
+    }
+    step
+}
+
+fn counted(body: Value) -> Value {
+    looping(body, json!({"loopCondition": "$.lp['iteration'] < 3"}))
+}
+
+fn start(steps: Value) -> Story {
+    Story::start(json!({"tasks": steps}), json!([]), json!({"list": ["a", "b", "c"]}))
+}
+
+#[track_caller]
+fn condition_input(story: &Story) -> Value {
+    match story.run.server_work(story.id("lp")) {
+        Some(ServerWork::Script { input, .. }) => Value::clone(&input),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn rounds_follow_while_the_condition_holds() {
+    let use_it = json!({"name": "t", "taskReferenceName": "t", "inputParameters": {
+        "round": "${lp.output.iteration}", "before": "${t.output.n}", "first": "${lp.output.1.t.n}", "exact": "${t__1.output.n}"}});
+    let after = json!({"name": "after", "taskReferenceName": "after", "inputParameters": {"all": "${lp.output}", "last": "${t.output.n}"}});
+    let mut story = start(json!([counted(json!([use_it])), after]));
+    assert_eq!(story.tasks(), ["lp IN_PROGRESS", "t__1 SCHEDULED"]);
+    assert_eq!((story.task("t__1").iteration, story.task("lp").iteration), (1, 1));
+    assert_eq!(story.task("t").input.as_ref(), &json!({"round": 1, "before": null, "first": null, "exact": null}));
+    story.complete("t", json!({"n": 10}));
+    assert!(story.task("lp").performing);
+    assert_eq!(condition_input(&story), json!({"t": {"n": 10}, "lp": {"iteration": 1}}));
+    story.restart();
+    story.perform("lp", json!(true));
+    assert_eq!(&*story.task("t").reference, "t__2", "the newest round is meant without a number");
+    assert_eq!(story.task("t").input.as_ref(), &json!({"round": 2, "before": 10, "first": 10, "exact": 10}));
+    story.complete("t", json!({"n": 20}));
+    story.perform("lp", json!(1));
+    story.complete("t__3", json!({"n": 30}));
+    story.perform("lp", json!(false));
+    let all = json!({"1": {"t": {"n": 10}}, "2": {"t": {"n": 20}}, "3": {"t": {"n": 30}}, "iteration": 3});
+    assert_eq!(story.task("lp").output.as_ref(), &all);
+    assert_eq!(story.task("after").input.as_ref(), &json!({"all": all, "last": 30}));
+}
+
+#[test]
+fn a_list_gives_a_round_for_each_element() {
+    let body = json!([{"name": "t", "taskReferenceName": "t"}]);
+    let mut story = start(json!([looping(body.clone(), json!({"items": "${workflow.input.list}"})), simple("after")]));
+    assert_eq!(story.task("t").input.as_ref(), &json!({"loopItem": "a", "loopIndex": 0}));
+    assert_eq!(story.task("lp").output.as_ref(), &json!({"iteration": 1, "loopItem": "a", "loopIndex": 0}));
+    story.complete("t", json!({}));
+    story.restart();
+    assert_eq!(story.task("t__2").input.as_ref(), &json!({"loopItem": "b", "loopIndex": 1}));
+    story.complete("t", json!({}));
+    story.complete("t", json!({}));
+    assert_eq!(story.open(), ["after"], "no condition is asked");
+    let empty = start(json!([looping(body.clone(), json!({"inputParameters": {"_items": []}})), simple("after")]));
+    assert_eq!(empty.tasks(), ["lp COMPLETED", "after SCHEDULED"]);
+    let wrong = start(json!([looping(body, json!({"inputParameters": {"_items": "${workflow.input.nothing}"}}))]));
+    assert_eq!(wrong.task("lp").status, TaskStatus::FailedWithTerminalError);
+}
+
+#[test]
+fn old_rounds_are_removed_when_only_the_last_are_kept() {
+    let fork = json!({"name": "f", "taskReferenceName": "f", "type": "FORK_JOIN", "forkTasks": [[simple("a")], [simple("b")]]});
+    let join = json!({"name": "j", "taskReferenceName": "j", "type": "JOIN"});
+    let step = looping(json!([fork, join]), json!({"loopCondition": "true", "inputParameters": {"keepLastN": 2}}));
+    let mut story = start(json!([step]));
+    for round in 1..=5 {
+        story.complete("a", json!({"r": round}));
+        story.complete("b", json!({}));
+        story.perform("lp", json!(round < 5));
+        story.restart();
+    }
+    assert_eq!(story.status(), WorkflowStatus::Completed);
+    let rounds: Vec<&str> = story.run.tasks().map(|task| &*task.reference).filter(|name| name.starts_with("a_")).collect();
+    assert_eq!(rounds, ["a__4", "a__5"]);
+    let kept: Vec<&String> = story.task("lp").output.as_object().unwrap().keys().collect();
+    assert_eq!(kept, ["4", "5", "iteration"]);
+    assert_eq!(story.task("lp").output["5"]["a"], json!({"r": 5}));
+}
+
+#[test]
+fn loops_in_loops_and_switches_in_loops() {
+    let switch = json!({"name": "s", "taskReferenceName": "s", "type": "SWITCH", "expression": "n", "inputParameters": {"n": "${inner.output.iteration}"},
+        "decisionCases": {"1": [simple("one")], "2": [simple("two")]}});
+    let inner =
+        json!({"name": "inner", "taskReferenceName": "inner", "type": "DO_WHILE", "loopOver": [switch], "loopCondition": "c"});
+    let mut story = start(json!([counted(json!([inner, simple("t")]))]));
+    assert_eq!(story.open(), ["lp", "inner__1", "one__1__1"]);
+    story.complete("one", json!({}));
+    story.perform("inner", json!(true));
+    assert_eq!(story.open(), ["lp", "inner__1", "two__1__2"]);
+    story.restart();
+    story.complete("two__1__2", json!({"x": 1}));
+    story.perform("inner", json!(false));
+    assert_eq!(story.task("inner").output["2"]["two"], json!({"x": 1}));
+    story.complete("t", json!({}));
+    story.perform("lp", json!(true));
+    assert_eq!(story.open(), ["lp", "inner__2", "one__2__1"]);
+    story.restart();
+    story.complete("one", json!({}));
+    story.perform("inner", json!(false));
+    story.complete("t__2", json!({}));
+    story.perform("lp", json!(false));
+    assert_eq!(story.status(), WorkflowStatus::Completed);
+    assert_eq!(story.task("lp").output["1"]["inner"]["iteration"], 2);
+}
+
+#[test]
+fn a_failure_inside_fails_the_loop() {
+    let mut story = start(json!([counted(json!([simple("t")])), simple("after")]));
+    story.complete("t", json!({}));
+    story.perform("lp", json!(true));
+    story.fail("t");
+    assert_eq!((story.status(), story.task("lp").status), (WorkflowStatus::Failed, TaskStatus::Failed));
+    let reason = format!("Task {} failed with status: FAILED and reason: 'it broke'", story.id("t__2"));
+    assert_eq!(story.run.workflow().reason, Some(reason));
+}
+
+#[test]
+fn a_loop_that_can_be_done_without_gives_way() {
+    let fork = json!({"name": "f", "taskReferenceName": "f", "type": "FORK_JOIN", "forkTasks": [[simple("a")], [simple("b")]]});
+    let join = json!({"name": "j", "taskReferenceName": "j", "type": "JOIN"});
+    let step = looping(json!([fork, join]), json!({"loopCondition": "true", "optional": true}));
+    let mut story = start(json!([step, simple("after")]));
+    story.fail("a");
+    assert_eq!(story.task("lp").status, TaskStatus::CompletedWithErrors);
+    assert_eq!((story.task("b").status, story.task("j").status), (TaskStatus::Canceled, TaskStatus::Canceled));
+    assert_eq!(story.open(), ["after"]);
+    story.restart();
+    story.complete("after", json!({}));
+    assert_eq!(story.status(), WorkflowStatus::Completed);
+}
+
+#[test]
+fn a_condition_that_fails_fails_the_loop_for_good() {
+    let mut story = start(json!([counted(json!([simple("t")]))]));
+    story.complete("t", json!({}));
+    story.perform_fails("lp", "x is not defined", false);
+    assert_eq!(story.task("lp").status, TaskStatus::FailedWithTerminalError);
+    assert_eq!(story.status(), WorkflowStatus::Failed);
+}
+
+#[test]
+fn a_failed_loop_goes_on_in_its_round() {
+    let mut story = start(json!([counted(json!([simple("t"), simple("u")])), simple("after")]));
+    story.complete("t", json!({}));
+    story.complete("u", json!({}));
+    story.perform("lp", json!(true));
+    story.complete("t", json!({}));
+    story.fail("u");
+    story.event(Event::Retry { resume_subworkflows: false });
+    assert_eq!(story.open(), ["lp", "u__2"]);
+    assert_eq!(story.attempts("u__2"), [TaskStatus::Failed, TaskStatus::Scheduled]);
+    story.restart();
+    story.complete("u", json!({}));
+    story.perform_fails("lp", "broken", true);
+    story.event(Event::Retry { resume_subworkflows: false });
+    assert!(story.task("lp").performing, "the condition is asked again");
+    story.perform("lp", json!(false));
+    assert_eq!(story.open(), ["after"]);
+}
+
+#[test]
+fn a_round_that_is_paused_goes_on() {
+    let mut story = start(json!([counted(json!([simple("t")]))]));
+    story.event(Event::Pause);
+    story.complete("t", json!({}));
+    assert!(!story.task("lp").performing);
+    story.restart();
+    story.event(Event::Resume);
+    assert!(story.task("lp").performing);
+}
+
+#[test]
+fn ten_thousand_rounds_cost_the_same_each() {
+    let step = looping(
+        json!([{"name": "t", "taskReferenceName": "t", "type": "NOOP", "inputParameters": {"n": "${lp.output.iteration}"}}]),
+        json!({"loopCondition": "true", "inputParameters": {"keepLastN": 1}}),
+    );
+    let plan = super::harness::snapshot(json!({"tasks": [step]}), json!([]));
+    let mut run = super::harness::Bare::start(plan);
+    for round in 1..=10_000_u32 {
+        let task = run.run.latest("lp").unwrap().id;
+        let decision = run.event(Event::Performed { task, turn: round, result: Ok(json!(round < 10_000)) });
+        assert!(decision.tasks.len() <= 2 && decision.removed.len() <= 1, "round {round}");
+    }
+    assert_eq!(run.run.workflow().status, WorkflowStatus::Completed);
+    assert_eq!(run.run.tasks().count(), 2);
+    assert_eq!(run.run.latest("t__10000").unwrap().input.as_ref(), &json!({"n": 10_000}));
+}
+
+#[test]
+fn definitions_of_loops() {
+    let faults = |step: Value| -> Vec<String> {
+        super::harness::violations(json!({"tasks": [step]}))
+            .into_iter()
+            .map(|fault| format!("{}: {}", fault.path, fault.message))
+            .collect()
+    };
+    assert!(faults(counted(json!([]))).join(" ").contains("tasks[0].loopOver: must have at least one step"));
+    assert!(faults(looping(json!([simple("t")]), json!({}))).join(" ").contains("tasks[0].loopCondition"));
+    assert!(faults(counted(json!([simple("t"), simple("t__2")]))).join(" ").contains("what a round of `t` is called"));
+    let join = json!({"name": "j", "taskReferenceName": "j", "type": "JOIN", "joinOn": ["t"]});
+    let outside = super::harness::violations(json!({"tasks": [counted(json!([simple("t")])), join]}));
+    assert!(outside[0].message.contains("another loop"));
+    assert!(
+        faults(counted(
+            json!([simple("t"), {"name": "u", "taskReferenceName": "u", "inputParameters": {"own": "${u.output}"}}])
+        ))
+        .is_empty()
+    );
+}
