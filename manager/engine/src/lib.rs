@@ -46,6 +46,7 @@ pub use decision::{Decision, Effect, Feed, TaskChange};
 pub use event::{
     AgentOutcome, Catalogue, Context, Event, LocalTime, NoCatalogue, Refusal, StartRequest, WorkerStatus, WorkerUpdate,
 };
+pub use expression::{PayloadFault, resolve_payload};
 pub use plan::{Plan, PlanError};
 pub use run::Run;
 pub use work::{ChildOrder, HttpRequest, PerformFailure, ScriptLanguage, ScriptStyle, ServerWork};

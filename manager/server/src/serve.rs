@@ -41,6 +41,9 @@ pub enum ServeError {
     /// The first token cannot be made.
     #[error("the admin token cannot be made")]
     Token(#[source] AppError),
+    /// The event handlers cannot be read from the database.
+    #[error("the event handlers cannot be read from the database")]
+    Events(#[source] AppError),
     /// The folder for files cannot be used.
     #[error("the folder for files cannot be used")]
     Files(#[source] crate::app::files::FileError),
@@ -81,6 +84,7 @@ pub async fn serve(
     let metrics = api::Metrics::default();
     let counters = metrics.register(crate::app::metrics::Metrics::register);
     let (app, broker) = App::start(&settings, Arc::clone(&store), counters).map_err(ServeError::Rebuild)?;
+    app.refresh_events().await.map_err(ServeError::Events)?;
     let (close, mut closing) = watch::channel(false);
     let (stop, stopped) = watch::channel(false);
     let router = api::router(app.clone(), metrics, closing.clone()).map_err(ServeError::Files)?;
@@ -90,7 +94,8 @@ pub async fn serve(
 
     let mut background = JoinSet::new();
     background.spawn(broker.run(stopped.clone()));
-    background.spawn(app.clone().trim_feed(stopped));
+    background.spawn(app.clone().trim_feed(stopped.clone()));
+    background.spawn(app.clone().handle_events(stopped));
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "manager is up");
     if let Some(ready) = ready {
         let _ = ready.send(Ready { address });

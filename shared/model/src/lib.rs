@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod definition;
+pub mod event_handler;
 pub mod ids;
 pub mod limits;
 pub mod names;
@@ -22,6 +23,7 @@ pub use definition::{
     AgentKey, IdempotencyStrategy, RateLimitConfig, RateLimitPolicy, ResourceLimits, RetryLogic, SchemaDef, SubWorkflowParams,
     TaskDef, TaskTimeoutPolicy, TaskType, Violation, WorkflowDef, WorkflowTask, WorkflowTimeoutPolicy,
 };
+pub use event_handler::{ActionKind, EventAction, EventHandler};
 pub use ids::{IdSource, TaskId, WorkflowId};
 pub use names::{AgentId, NameError, PluginDigest, PluginName, TenantName};
 pub use node_instance::NodeInstance;

@@ -9,6 +9,7 @@
 
 mod budget;
 mod path;
+mod payload;
 mod scan;
 mod template;
 
@@ -16,6 +17,7 @@ mod template;
 mod tests;
 
 pub(crate) use budget::{Budget, TooLarge};
+pub use payload::{PayloadFault, resolve_payload};
 pub(crate) use template::{Template, TemplateFault, as_text};
 
 use std::borrow::Cow;

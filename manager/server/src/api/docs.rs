@@ -25,6 +25,7 @@ use super::state::ApiState;
         (name = "metadata", description = "Task and workflow definitions (Conductor)"),
         (name = "workflows", description = "Runs of workflow definitions (Conductor)"),
         (name = "tasks", description = "Polling workers, updates and logs (Conductor)"),
+        (name = "event handlers", description = "What to do when a message comes (Conductor)"),
         (name = "agents", description = "Agents and what they fetch and report"),
         (name = "plugins", description = "Plugins that agents run"),
         (name = "events", description = "What happens, as it happens"),

@@ -7,6 +7,7 @@ mod agents;
 pub mod core;
 mod definitions;
 mod error;
+mod events;
 pub mod files;
 pub mod metrics;
 pub mod node_instances;
@@ -35,6 +36,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 
 use self::core::{Core, CoreHandle, CoreSettings, Message, Outlets, RealWorld};
 use self::definitions::PlanCache;
+use self::events::Events;
 use self::metrics::Metrics;
 use self::perform::Performers;
 use crate::broker::{self, Broker};
@@ -61,6 +63,7 @@ struct Inner {
     outputs_dir: PathBuf,
     metrics: Metrics,
     performers: Performers,
+    events: Events,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -97,7 +100,7 @@ impl App {
             Box::<RealWorld>::default(),
         )?;
         let lease_ms = u32::try_from(lease_ms).unwrap_or(u32::MAX);
-        let (broker, parts) =
+        let (broker, parts, incoming) =
             Broker::new(settings.broker.clone(), lease_ms, handle.clone(), Arc::clone(&store), metrics.clone(), outgoing);
         let inner = Arc::new(Inner {
             store,
@@ -109,6 +112,7 @@ impl App {
             outputs_dir,
             metrics,
             performers,
+            events: Events::new(incoming),
             thread: Mutex::default(),
         });
         // Before the thread, which performs what was under way at the last end.

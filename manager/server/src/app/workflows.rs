@@ -39,6 +39,8 @@ pub struct StartCommand {
     pub task_to_domain: BTreeMap<String, String>,
     /// Who starts it.
     pub created_by: Option<String>,
+    /// The event that starts it.
+    pub event: Option<String>,
 }
 
 impl App {
@@ -62,7 +64,7 @@ impl App {
             task_to_domain: command.task_to_domain,
             created_by: command.created_by,
             parent: None,
-            event: None,
+            event: command.event,
             rate_limit_key: None,
             rate_limited: false,
         };
@@ -179,7 +181,7 @@ impl App {
         Ok(self.inner.core.ask(|reply| Message::QueueSizes { tenant, reply }).await?)
     }
 
-    async fn control(&self, tenant: &TenantName, workflow: WorkflowId, event: Event) -> Result<(), AppError> {
+    pub(super) async fn control(&self, tenant: &TenantName, workflow: WorkflowId, event: Event) -> Result<(), AppError> {
         let tenant = tenant.clone();
         Ok(self.inner.core.ask(|reply| Message::Control { tenant, workflow, event, reply }).await?)
     }

@@ -15,7 +15,7 @@ use lapin::{Channel, Connection, Consumer};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::Parts;
+use super::{Ended, Parts};
 use crate::app::core::{CoreHandle, Message, Sender};
 use crate::clock;
 
@@ -23,8 +23,6 @@ use crate::clock;
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Deliveries of log lines stored in one go.
 const LOG_DELIVERIES_PER_STORE_MAX: usize = 64;
-
-type Ended = Result<(), lapin::Error>;
 
 /// Starts the three consumers. Each ends only with a failure.
 pub(super) async fn start(connection: &Connection, parts: &Parts) -> Result<JoinSet<Ended>, lapin::Error> {

@@ -5,23 +5,39 @@
 //! the front of the queue, and another session is begun after a pause with full jitter, without end.
 
 mod consumers;
+mod events;
 mod publisher;
 mod session;
+mod source;
 mod topology;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use conductor_model::AgentId;
 use conductor_store::{OutboxMessage, Store};
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use crate::app::core::CoreHandle;
 use crate::app::metrics::Metrics;
 use crate::config::{BrokerSettings, QueueType};
+use events::Publication;
+pub use events::{Incoming, Settlement, Sources};
+pub use source::{EventSource, Exchange, SourceError};
+
+/// How a task of a session ends: with the failure that ends the session.
+type Ended = Result<(), lapin::Error>;
 
 /// Declarations that may wait at once; more callers wait for their turn.
 const DECLARATIONS_MAX: usize = 1024;
+/// Messages of workflows that wait to be published at once; more publishers wait for their turn.
+const PUBLICATIONS_MAX: usize = 256;
+/// Messages that wait to be handled at once.
+const INCOMING_MAX: usize = 64;
+/// How long a message of a workflow waits for RabbitMQ to be there.
+const PUBLISH_WAIT_MAX: Duration = Duration::from_secs(20);
 
 /// Why something could not be done on the broker.
 #[derive(Clone, Debug, Error)]
@@ -43,6 +59,8 @@ pub enum BrokerError {
 #[derive(Clone, Debug)]
 pub struct Broker {
     declarations: mpsc::Sender<Declaration>,
+    publications: mpsc::Sender<Publication>,
+    sources: Arc<watch::Sender<Sources>>,
     connected: watch::Receiver<bool>,
 }
 
@@ -62,6 +80,9 @@ pub(crate) struct Parts {
     lease_ms: u32,
     pub(crate) outbox: mpsc::UnboundedReceiver<OutboxMessage>,
     declarations: mpsc::Receiver<Declaration>,
+    publications: Arc<Mutex<mpsc::Receiver<Publication>>>,
+    sources: watch::Receiver<Sources>,
+    incoming: mpsc::Sender<Incoming>,
     connected: watch::Sender<bool>,
 }
 
@@ -72,7 +93,7 @@ impl std::fmt::Debug for Parts {
 }
 
 impl Broker {
-    /// The handle, and what [`Parts::run`] needs.
+    /// The handle, what [`Parts::run`] needs, and the messages that come.
     pub(crate) fn new(
         settings: BrokerSettings,
         lease_ms: u32,
@@ -80,17 +101,72 @@ impl Broker {
         store: Arc<dyn Store>,
         metrics: Metrics,
         outbox: mpsc::UnboundedReceiver<OutboxMessage>,
-    ) -> (Self, Parts) {
+    ) -> (Self, Parts, mpsc::Receiver<Incoming>) {
         let (declare, declarations) = mpsc::channel(DECLARATIONS_MAX);
         let (connected, watch) = watch::channel(false);
-        let broker = Self { declarations: declare, connected: watch };
-        (broker, Parts { settings, core, store, metrics, lease_ms, outbox, declarations, connected })
+        let (publish, publications) = mpsc::channel(PUBLICATIONS_MAX);
+        let (wish, sources) = watch::channel(Sources::default());
+        let (incoming, heard) = mpsc::channel(INCOMING_MAX);
+        let broker = Self { declarations: declare, publications: publish, sources: Arc::new(wish), connected: watch };
+        let publications = Arc::new(Mutex::new(publications));
+        let parts = Parts {
+            settings,
+            core,
+            store,
+            metrics,
+            lease_ms,
+            outbox,
+            declarations,
+            publications,
+            sources,
+            incoming,
+            connected,
+        };
+        (broker, parts, heard)
     }
 
     /// Whether there is a session.
     #[must_use]
     pub fn is_connected(&self) -> bool {
         *self.connected.borrow()
+    }
+
+    /// Consumes these sources from now on, and no others.
+    pub fn consume(&self, sources: Sources) {
+        self.sources.send_if_modified(|before| {
+            let changed = *before != sources;
+            *before = sources;
+            changed
+        });
+    }
+
+    /// Publishes a message of a workflow and returns once RabbitMQ has confirmed it. The queue or exchange is declared where
+    /// it is missing. When the connection breaks meanwhile, the message is sent again with the same id.
+    ///
+    /// # Errors
+    /// [`BrokerError::Away`] when there is no connection for some time; what the broker says otherwise.
+    pub async fn publish(&self, target: &EventSource, message_id: &str, body: &str) -> Result<(), BrokerError> {
+        let give_up = Instant::now() + PUBLISH_WAIT_MAX;
+        let mut connected = self.connected.clone();
+        loop {
+            let there = {
+                let waited = tokio::time::timeout_at(give_up, connected.wait_for(|connected| *connected)).await;
+                matches!(waited, Ok(Ok(_)))
+            };
+            if !there {
+                return Err(BrokerError::Away);
+            }
+            let (reply, answer) = oneshot::channel();
+            let publication =
+                Publication { target: target.clone(), message_id: message_id.to_owned(), body: body.to_owned(), reply };
+            self.publications.send(publication).await.map_err(|_| BrokerError::Away)?;
+            match tokio::time::timeout_at(give_up, answer).await {
+                Ok(Ok(answer)) => return answer,
+                // The session ended with the message on its way.
+                Ok(Err(_)) => {}
+                Err(_) => return Err(BrokerError::Away),
+            }
+        }
     }
 
     /// Declares an agent's queue and its binding.

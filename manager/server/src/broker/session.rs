@@ -1,5 +1,6 @@
 //! Connecting, again and again, and what happens between.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -9,7 +10,7 @@ use lapin::{Connection, ConnectionProperties};
 use tokio::sync::watch;
 
 use super::publisher::Publisher;
-use super::{BrokerError, Declaration, Parts, consumers, topology};
+use super::{BrokerError, Declaration, Parts, consumers, events, topology};
 use crate::app::core::Message;
 
 /// Frame size asked for. An explicit one also keeps lapin from reserving megabytes of buffers.
@@ -63,13 +64,15 @@ impl Parts {
     /// One session, from connecting to the first failure.
     async fn session(&mut self, publisher: &mut Publisher) -> Result<(), lapin::Error> {
         let url = self.settings.url.expose();
-        let publishing = connect(url, "manager: publishing").await?;
-        let consuming = connect(url, "manager: consuming").await?;
+        let publishing = Arc::new(connect(url, "manager: publishing").await?);
+        let consuming = Arc::new(connect(url, "manager: consuming").await?);
         let declaring = publishing.create_channel().await?;
         topology::declare_shared(&declaring, self.queue_type(), self.lease_ms).await?;
         let channel = publishing.create_channel().await?;
         channel.confirm_select(lapin::options::ConfirmSelectOptions::default()).await?;
         let mut consumers = consumers::start(&consuming, self).await?;
+        consumers.spawn(events::publisher(Arc::clone(&publishing), Arc::clone(&self.publications)));
+        consumers.spawn(events::consume(Arc::clone(&consuming), self.sources.clone(), self.incoming.clone()));
         let mut events = publishing.events_listener();
         let mut consuming_events = consuming.events_listener();
         self.connected.send_replace(true);

@@ -3,6 +3,7 @@
 //! Booleans may be `True`, ids are answered as plain text, an empty poll is a 204 without a body, and an unknown route is a
 //! 404 in JSON: SDKs rely on each of these.
 
+mod events;
 mod load;
 mod metadata;
 mod render;
@@ -24,6 +25,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         .merge(metadata::routes())
         .merge(workflow::routes())
         .merge(tasks::routes())
+        .merge(events::routes())
         .merge(token::routes())
         .merge(version::routes())
 }

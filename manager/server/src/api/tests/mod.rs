@@ -3,6 +3,7 @@
 mod auth;
 mod bad_input;
 mod definitions;
+mod event_handlers;
 mod events;
 mod files;
 mod http;

@@ -1,6 +1,7 @@
 //! The deciding thread as a whole, with a store in memory and agents played by the test. No broker, no HTTP.
 
 mod agents;
+mod events;
 mod failures;
 mod limits;
 mod performing;

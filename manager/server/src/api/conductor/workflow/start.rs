@@ -75,6 +75,7 @@ impl StartBody {
             priority: priority(self.priority)?,
             task_to_domain: self.task_to_domain.unwrap_or_default(),
             created_by: self.created_by.or_else(|| Some(caller.name.clone())),
+            event: None,
         })
     }
 }
