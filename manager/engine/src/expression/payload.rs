@@ -30,7 +30,7 @@ pub enum PayloadFault {
 struct Payload<'p>(&'p Map<String, Value>);
 
 impl Document for Payload<'_> {
-    fn member(&self, root: &str, key: &str) -> Option<Cow<'_, Value>> {
+    fn member(&self, root: &str, key: &str, _: Option<&str>) -> Option<Cow<'_, Value>> {
         self.0.get(root)?.get(key).map(Cow::Borrowed)
     }
 

@@ -9,6 +9,7 @@ mod broker_killed;
 mod brokers;
 mod cancel;
 mod dev_stack;
+mod events;
 mod everything_killed;
 mod fixtures;
 mod manager_killed;

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use conductor_engine::{HttpRequest, PerformFailure, ScriptLanguage, ScriptStyle, ServerWork};
-use conductor_model::{TaskId, WorkflowId};
+use conductor_model::{TaskId, WorkflowId, WorkflowStatus};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::{PATIENCE, tenant};
+use super::{PATIENCE, World, tenant};
 use crate::app::core::{CoreHandle, Message, Turn};
 use crate::app::perform::{Job, Perform, Performers, script_faults};
 use crate::app::script_launcher;
@@ -145,4 +145,106 @@ async fn a_request_that_cannot_be_answered_says_why() {
     let (large, _requests) = server("HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n").await;
     let large = Bench::call(request("GET", large, None)).await.unwrap_err();
     assert!(large.terminal && large.message.contains("larger than"), "{large:?}");
+}
+
+/// The output of a workflow that is started and runs to its end.
+async fn output_of(world: &World, definition: Value) -> Value {
+    let name = definition["name"].as_str().unwrap().to_owned();
+    world.define(json!([]), definition).await;
+    let run = world.start(&name).await;
+    world.until(run, "the end", |workflow, _| workflow.status.is_terminal()).await;
+    let workflow = world.workflow(run).await;
+    assert_eq!(workflow.status, WorkflowStatus::Completed, "{:?} {:#?}", workflow.reason, world.tasks(run).await);
+    Value::clone(&workflow.output)
+}
+
+#[tokio::test]
+async fn scripts_of_every_kind_run_in_one_workflow() {
+    let world = World::new();
+    let step = |kind: &str, reference: &str, more: Value| {
+        let mut step = json!({ "name": reference, "taskReferenceName": reference, "type": kind });
+        step.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        step
+    };
+    let definition = json!({ "name": "scripts", "tasks": [
+        step("INLINE", "sum", json!({ "inputParameters": { "evaluatorType": "graaljs", "a": 1, "b": 2,
+            "expression": "(function () { return $.a + $.b; })()" } })),
+        step("LAMBDA", "big", json!({ "inputParameters": { "n": "${sum.output.result}",
+            "scriptExpression": "if ($.n > 2) { return { big: true }; } else { return { big: false }; }" } })),
+        step("JSON_JQ_TRANSFORM", "jq", json!({ "inputParameters": { "list": [3, 1, 2], "queryExpression": ".list | sort | .[0], length" } })),
+        step("DO_WHILE", "loop", json!({ "loopCondition": "if ( $.loop.iteration < 3 ) { true; } else { false; }",
+            "loopOver": [step("INLINE", "in", json!({ "inputParameters": { "i": "${loop.output.iteration}", "expression": "$.i" } }))] })),
+        step("SWITCH", "way", json!({ "evaluatorType": "javascript", "expression": "$.big ? 'large' : 'small'",
+            "inputParameters": { "big": "${big.output.result.big}" },
+            "decisionCases": { "large": [step("SET_VARIABLE", "set", json!({ "inputParameters": { "went": "large" } }))] } })),
+    ], "outputParameters": { "sum": "${sum.output.result}", "first": "${jq.output.result}", "list": "${jq.output.resultList}",
+        "rounds": "${loop.output.iteration}", "went": "${workflow.variables.went}" } });
+    let output = output_of(&world, definition).await;
+    assert_eq!(output, json!({ "sum": 3, "first": 1, "list": [1, 3], "rounds": 3, "went": "large" }));
+}
+
+#[tokio::test]
+async fn a_script_without_end_fails_its_step_and_holds_up_nobody() {
+    let world = World::new();
+    world.define(json!([]), one_step(json!({ "type": "INLINE", "inputParameters": { "expression": "for (;;) {}" } }))).await;
+    let endless = world.start("flow").await;
+    let quick = json!({ "name": "quick", "tasks": [{ "name": "q", "taskReferenceName": "q", "type": "INLINE",
+        "inputParameters": { "expression": "1" } }] });
+    output_of(&world, quick).await;
+    world.until(endless, "the end", |workflow, _| workflow.status == WorkflowStatus::Failed).await;
+    assert!(world.tasks(endless).await[0].reason.as_deref().unwrap_or_default().contains("did not end within"));
+}
+
+#[tokio::test]
+async fn an_http_step_calls_and_its_response_goes_on() {
+    let world = World::new();
+    let (uri, _requests) = server(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 9\r\nconnection: close\r\n\r\n{\"tea\":1}",
+    )
+    .await;
+    let definition =
+        one_step(json!({ "type": "HTTP", "inputParameters": { "http_request": { "uri": uri, "method": "GET" } } }));
+    let output = output_of(&world, definition).await;
+    assert_eq!(output["out"]["response"]["statusCode"], 200);
+    assert_eq!(output["out"]["response"]["body"], json!({ "tea": 1 }));
+}
+
+#[tokio::test]
+async fn an_event_step_reaches_a_handler_through_the_internal_queue() {
+    let world = World::new();
+    world.define(json!([]), super::two_steps()).await;
+    let handler = json!({ "name": "h", "event": "conductor:flow:orders", "active": true, "actions": [
+        { "action": "start_workflow", "start_workflow": { "name": "two_steps", "correlationId": "${workflowInstanceId}" } }] });
+    let handler = serde_json::from_value(handler).unwrap();
+    world.app.put_event_handlers(&tenant(), vec![handler], conductor_store::Putting::New).await.unwrap();
+    let output = output_of(&world, one_step(json!({ "type": "EVENT", "sink": "conductor:orders" }))).await;
+    assert_eq!(output["out"]["event_produced"], "conductor:flow:orders");
+    let filter = conductor_store::WorkflowFilter { name: Some("two_steps".to_owned()), ..Default::default() };
+    let page = conductor_store::Page { before: None, offset: 0, limit: 10 };
+    let started = world.app.read(move |store| store.workflows(&tenant(), &filter, page)).await.unwrap();
+    assert_eq!(started.len(), 1);
+    assert_eq!(started[0].correlation_id.as_deref(), output["out"]["workflowInstanceId"].as_str());
+}
+
+#[tokio::test]
+async fn what_was_under_way_at_a_crash_is_performed_again() {
+    let world = World::new();
+    let (uri, mut requests) = server("HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}").await;
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let hang = format!("http://{}/", silent.local_addr().unwrap());
+    let step = json!({ "type": "HTTP", "inputParameters": { "http_request": { "uri": "${workflow.input.uri}", "method": "GET", "readTimeOut": 60000 } } });
+    world.define(json!([]), one_step(step)).await;
+    let command = |uri: String| crate::app::StartCommand {
+        name: "flow".to_owned(),
+        input: json!({ "uri": uri }).as_object().unwrap().clone(),
+        ..Default::default()
+    };
+    let hanging = world.app.start_workflow(&tenant(), command(hang)).await.unwrap();
+    let (first, _) = tokio::time::timeout(PATIENCE, silent.accept()).await.unwrap().unwrap();
+    let world = world.restarted();
+    let (second, _) = tokio::time::timeout(PATIENCE, silent.accept()).await.expect("it calls again").unwrap();
+    drop((first, second, hanging));
+    let done = world.app.start_workflow(&tenant(), command(uri)).await.unwrap();
+    world.until(done, "the end", |workflow, _| workflow.status == WorkflowStatus::Completed).await;
+    assert!(requests.recv().await.is_some());
 }
