@@ -21,6 +21,12 @@ pub trait Catalogue {
         let _ = (zone, local);
         None
     }
+
+    /// Whether workers poll for tasks of this definition in a domain, or without one.
+    fn is_polled(&self, definition_name: &str, domain: Option<&str>) -> bool {
+        let _ = (definition_name, domain);
+        false
+    }
 }
 
 /// What a clock on a wall shows, as the moment at which a clock in UTC shows it.

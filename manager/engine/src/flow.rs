@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::document::Scope;
 use crate::ending::Ending;
+use crate::event::Catalogue;
 use crate::expression::{Budget, TooLarge};
 use crate::frame::{Next, Site};
 use crate::plan::{BlockId, BlockPlace, Kind};
@@ -238,12 +239,25 @@ pub(crate) fn is_finished(run: &Run, site: Site) -> bool {
     }
 }
 
-/// The domain of workers that a task is for: of the type's entry, else of `*`. Of several the last, which is the one that
-/// is always taken where no worker of the others is known. `NO_DOMAIN` = none.
-pub(crate) fn domain(task_to_domain: &BTreeMap<String, String>, definition_name: &str) -> Option<String> {
-    let domains = task_to_domain.get(definition_name).or_else(|| task_to_domain.get("*"))?;
-    let domain = domains.rsplit(',').map(str::trim).find(|domain| !domain.is_empty())?;
-    (domain != "NO_DOMAIN").then(|| domain.to_owned())
+/// The domain of workers that a task is for: of the type's entry, else of `*`. Of several, the first that workers poll,
+/// else the last. `NO_DOMAIN` = none.
+pub(crate) fn domain(
+    task_to_domain: &BTreeMap<String, String>,
+    definition_name: &str,
+    catalogue: &dyn Catalogue,
+) -> Option<String> {
+    let listed = task_to_domain.get(definition_name).or_else(|| task_to_domain.get("*"))?;
+    let domains = listed.split(',').map(str::trim).filter(|domain| !domain.is_empty());
+    let mut domains = domains.map(|domain| (domain != "NO_DOMAIN").then_some(domain)).peekable();
+    let mut chosen = None;
+    while let Some(domain) = domains.next() {
+        chosen = domain;
+        // The last one needs no worker.
+        if domains.peek().is_some() && catalogue.is_polled(definition_name, domain) {
+            break;
+        }
+    }
+    chosen.map(str::to_owned)
 }
 
 /// The workflow's output: its parameters resolved, else the output of its last task.

@@ -30,6 +30,7 @@ mod handle;
 mod load;
 mod moment;
 mod plan;
+mod rate_limit;
 mod retry;
 mod run;
 mod start;

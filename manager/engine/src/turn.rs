@@ -7,7 +7,7 @@ use conductor_model::{TaskDef, TaskId, TaskRecord, TaskStatus, Timestamp, Workfl
 use serde_json::{Map, Value};
 
 use crate::decision::{Decision, Effect, Feed, TaskChange};
-use crate::event::{Context, LocalTime, Refusal};
+use crate::event::{Catalogue, Context, LocalTime, Refusal};
 use crate::frame::Site;
 use crate::plan::Kind;
 use crate::run::Run;
@@ -123,6 +123,11 @@ impl<'r, 'c> Turn<'r, 'c> {
         self.effects.push(Effect::Alert { task: id, message });
     }
 
+    /// What the engine may look up.
+    pub fn catalogue(&self) -> &dyn Catalogue {
+        self.context.catalogue
+    }
+
     /// A record for the first attempt at a step, not inserted yet.
     pub fn new_record(&mut self, site: Site) -> TaskRecord {
         let id = TaskId::generate(self.context.ids);
@@ -154,7 +159,7 @@ impl<'r, 'c> Turn<'r, 'c> {
             callback_after_seconds: 0,
             poll_count: 0,
             worker_id: None,
-            domain: flow::domain(&workflow.task_to_domain, &node.definition_name),
+            domain: flow::domain(&workflow.task_to_domain, &node.definition_name, self.context.catalogue),
             priority: workflow.priority,
             input: Arc::new(Value::Object(Map::new())),
             output: Arc::new(Value::Object(Map::new())),

@@ -5,13 +5,17 @@ use std::sync::Arc;
 
 use conductor_engine::TaskChange;
 use conductor_model::{
-    AgentId, AgentRecord, FeedEntry, LogLine, NodeInstance, PluginDigest, PluginName, PluginRecord, Snapshot, TaskDef, TaskId,
-    TaskRecord, TaskStatus, TenantName, Timestamp, WorkflowDef, WorkflowId, WorkflowRecord, WorkflowStatus,
+    AgentId, AgentRecord, FeedEntry, LogLine, NodeInstance, PluginDigest, PluginName, PluginRecord, Schedule, ScheduleRun,
+    Snapshot, TaskDef, TaskId, TaskRecord, TaskStatus, TenantName, Timestamp, WorkflowDef, WorkflowId, WorkflowRecord,
+    WorkflowStatus,
 };
 use thiserror::Error;
 
 use crate::document::{Document, DocumentKind, Putting};
 use crate::search::{Expr, Found, Search, TaskField, WorkflowField};
+
+/// Runs of one schedule that are kept.
+pub const SCHEDULE_RUNS_KEPT: usize = 1000;
 
 /// Why a call failed.
 #[derive(Clone, Debug, Error)]
@@ -129,10 +133,16 @@ pub struct Batch {
     pub outbox_done: Vec<u64>,
     /// Agents that changed.
     pub agents: Vec<AgentRecord>,
+    /// Agents that are removed.
+    pub agents_gone: Vec<AgentId>,
     /// Entries of the feed, in the order of their ids.
     pub feed: Vec<Arc<FeedEntry>>,
     /// Hand-outs under a rate limit.
     pub starts: Vec<LimitedStart>,
+    /// Schedules that are new or changed, and those that are removed (`None`), by name.
+    pub schedules: Vec<(TenantName, String, Option<Schedule>)>,
+    /// What came of due moments of schedules.
+    pub schedule_runs: Vec<(TenantName, ScheduleRun)>,
     /// Up to and with which moment earlier hand-outs of a name are dropped. Done before `starts` are stored.
     pub starts_over: Vec<LimitedStart>,
     /// Workflows that are deleted, after everything else of the batch is stored, with their tasks and all that belongs to
@@ -151,11 +161,44 @@ pub struct StoredRun {
     pub snapshot: Arc<Snapshot>,
 }
 
+/// A workflow that is not over, without what only a decision on it needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenWorkflow {
+    /// Its id.
+    pub id: WorkflowId,
+    /// Owner.
+    pub tenant: TenantName,
+    /// Name of its definition.
+    pub name: String,
+    /// When its own timeout is due.
+    pub timer_at: Option<Timestamp>,
+    /// 0 to 99.
+    pub priority: u8,
+    /// The key it is counted by against its definition's limit on running workflows.
+    pub rate_limit_key: Option<String>,
+    /// Whether it is held back by that limit.
+    pub rate_limited: bool,
+}
+
+impl From<&WorkflowRecord> for OpenWorkflow {
+    fn from(record: &WorkflowRecord) -> Self {
+        Self {
+            id: record.id,
+            tenant: record.tenant.clone(),
+            name: record.name.clone(),
+            timer_at: record.timer_at,
+            priority: record.priority,
+            rate_limit_key: record.rate_limit_key.clone(),
+            rate_limited: record.rate_limited,
+        }
+    }
+}
+
 /// Everything that is not finished: what the manager's memory is rebuilt from.
 #[derive(Clone, Debug, Default)]
 pub struct OpenWork {
-    /// Id, tenant and timer of each workflow that is not over.
-    pub workflows: Vec<(WorkflowId, TenantName, Option<Timestamp>)>,
+    /// Each workflow that is not over.
+    pub workflows: Vec<OpenWorkflow>,
     /// Each task that is not over, in workflows that are not over.
     pub tasks: Vec<TaskRecord>,
     /// Messages that the broker has not confirmed, by id.
@@ -164,6 +207,8 @@ pub struct OpenWork {
     pub agents: Vec<AgentRecord>,
     /// Hand-outs under a rate limit; those of a name by time.
     pub starts: Vec<LimitedStart>,
+    /// All schedules.
+    pub schedules: Vec<(TenantName, Schedule)>,
     /// The highest outbox id ever drawn.
     pub last_outbox_id: u64,
     /// The highest feed id ever drawn.
@@ -285,6 +330,10 @@ pub trait Store: Send + Sync + Debug {
     ) -> Result<Vec<WorkflowId>, StoreError>;
     /// The snapshot with a digest.
     fn snapshot(&self, digest: &str) -> Result<Option<Arc<Snapshot>>, StoreError>;
+
+    /// The last runs of one schedule, or of all of a tenant, newest first, at most `limit`. Of each schedule the last
+    /// [`SCHEDULE_RUNS_KEPT`] are kept.
+    fn schedule_runs(&self, tenant: &TenantName, schedule: Option<&str>, limit: usize) -> Result<Vec<ScheduleRun>, StoreError>;
 
     /// Feed entries after `after`, oldest first, at most `limit`.
     fn feed(&self, tenant: &TenantName, after: u64, limit: usize) -> Result<Vec<FeedEntry>, StoreError>;

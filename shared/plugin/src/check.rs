@@ -39,7 +39,7 @@ pub(crate) fn check_programs(manifest: &Manifest, kind: impl Fn(&Path) -> Option
             Some(Kind::Link) => "is a link; expected the executable file itself",
             None => "is not in the plugin",
         };
-        Some(Violation::new(path, message, Some(file.to_owned())))
+        Some(Violation::new(path, format!("{file} {message}"), Some(file.to_owned())))
     };
     manifest.programs().into_iter().filter_map(complain).collect()
 }

@@ -41,7 +41,7 @@ fn prepare(turn: &Turn<'_, '_>, site: Site, record: &mut TaskRecord) -> Result<(
         None => turn.look_up(&name).unwrap_or_else(|| ad_hoc(&name)),
     };
     record.task_type = TaskType::Simple;
-    record.domain = flow::domain(&turn.run.workflow().task_to_domain, &name);
+    record.domain = flow::domain(&turn.run.workflow().task_to_domain, &name, turn.catalogue());
     record.definition_name = name;
     if let Some(key) = &definition.agent {
         let mut faults = Vec::new();

@@ -13,7 +13,9 @@ pub mod metrics;
 pub mod node_instances;
 pub mod perform;
 pub mod plugins;
+mod queues;
 mod reads;
+pub(crate) mod schedules;
 mod tokens;
 mod workflows;
 

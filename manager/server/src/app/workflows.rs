@@ -172,15 +172,6 @@ impl App {
         Ok(self.inner.core.ask(|reply| Message::Explain { tenant, task, reply }).await?)
     }
 
-    /// Queue depths of tasks that wait for pollers, by task type (domains added up).
-    ///
-    /// # Errors
-    /// When the manager shuts down.
-    pub async fn queue_sizes(&self, tenant: &TenantName) -> Result<BTreeMap<String, u64>, AppError> {
-        let tenant = tenant.clone();
-        Ok(self.inner.core.ask(|reply| Message::QueueSizes { tenant, reply }).await?)
-    }
-
     pub(super) async fn control(&self, tenant: &TenantName, workflow: WorkflowId, event: Event) -> Result<(), AppError> {
         let tenant = tenant.clone();
         Ok(self.inner.core.ask(|reply| Message::Control { tenant, workflow, event, reply }).await?)

@@ -38,6 +38,18 @@ impl State {
         for agent in batch.agents {
             self.agents.insert(agent.id.clone(), agent);
         }
+        for agent in batch.agents_gone {
+            self.agents.remove(&agent);
+        }
+        for (tenant, name, schedule) in batch.schedules {
+            match schedule {
+                Some(schedule) => self.schedules.insert((tenant, name), schedule),
+                None => self.schedules.remove(&(tenant, name)),
+            };
+        }
+        for (tenant, run) in batch.schedule_runs {
+            self.add_schedule_run(tenant, run);
+        }
         for over in batch.starts_over {
             self.starts.retain(|start| (&start.tenant, &start.name) != (&over.tenant, &over.name) || start.at > over.at);
         }

@@ -5,11 +5,11 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use conductor_model::{
-    AgentId, AgentRecord, FeedEntry, LogLine, NodeInstance, PluginRecord, Snapshot, TaskDef, TaskId, TaskRecord, TenantName,
-    Timestamp, WorkflowDef, WorkflowId, WorkflowRecord,
+    AgentId, AgentRecord, FeedEntry, LogLine, NodeInstance, PluginRecord, Schedule, ScheduleRun, Snapshot, TaskDef, TaskId,
+    TaskRecord, TenantName, Timestamp, WorkflowDef, WorkflowId, WorkflowRecord,
 };
 
-use crate::{Document, DocumentKind, LimitedStart, OutboxMessage};
+use crate::{Document, DocumentKind, LimitedStart, OutboxMessage, SCHEDULE_RUNS_KEPT};
 
 /// Everything, behind one lock.
 #[derive(Debug, Default)]
@@ -32,6 +32,9 @@ pub(super) struct State {
     pub(super) last_feed_id: u64,
     pub(super) agents: BTreeMap<AgentId, AgentRecord>,
     pub(super) starts: Vec<LimitedStart>,
+    pub(super) schedules: BTreeMap<(TenantName, String), Schedule>,
+    /// In order of time.
+    pub(super) schedule_runs: Vec<(TenantName, ScheduleRun)>,
     pub(super) logs: BTreeMap<(TaskId, u64), (TenantName, LogLine)>,
     pub(super) task_defs: BTreeMap<(TenantName, String), TaskDef>,
     pub(super) workflow_defs: BTreeMap<(TenantName, String, i32), WorkflowDef>,
@@ -53,6 +56,17 @@ impl State {
         };
         let from = Bound::Included((Timestamp(i64::MIN), 0));
         self.by_start.range((from, end)).rev().filter_map(|(_, id)| self.workflows.get(id))
+    }
+
+    /// Notes a run of a schedule, and forgets the oldest of that schedule beyond what is kept.
+    pub(super) fn add_schedule_run(&mut self, tenant: TenantName, run: ScheduleRun) {
+        let same = |(owner, other): &(TenantName, ScheduleRun)| *owner == tenant && other.schedule_name == run.schedule_name;
+        if self.schedule_runs.iter().filter(|row| same(row)).count() >= SCHEDULE_RUNS_KEPT
+            && let Some(oldest) = self.schedule_runs.iter().position(same)
+        {
+            self.schedule_runs.remove(oldest);
+        }
+        self.schedule_runs.push((tenant, run));
     }
 
     /// A workflow's tasks after `after_seq`, by `seq`.

@@ -6,15 +6,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use conductor_model::{
-    FeedEntry, LogLine, LogStream, NodeInstance, PluginDigest, PluginName, PluginRecord, Snapshot, TaskDef, TaskId, TaskRecord,
-    TenantName, Timestamp, WorkflowDef, WorkflowId, WorkflowRecord,
+    FeedEntry, LogLine, LogStream, NodeInstance, PluginDigest, PluginName, PluginRecord, ScheduleRun, Snapshot, TaskDef,
+    TaskId, TaskRecord, TenantName, Timestamp, WorkflowDef, WorkflowId, WorkflowRecord,
 };
 
 use super::state::State;
 use super::{filter, search};
 use crate::search::{Expr, Found, Search, TaskField, WorkflowField};
 use crate::{
-    Batch, Document, DocumentKind, Done, OpenWork, Page, Putting, Store, StoreError, StoredRun, TaskFilter, WorkflowFilter,
+    Batch, Document, DocumentKind, Done, OpenWork, OpenWorkflow, Page, Putting, Store, StoreError, StoredRun, TaskFilter,
+    WorkflowFilter,
 };
 
 /// Keeps everything in this process's memory. Answers of [`Store::submit`] come on the caller's own thread.
@@ -75,11 +76,12 @@ impl Store for MemoryStore {
         let open = state.workflows.values().filter(|workflow| !workflow.status.is_terminal());
         let tasks = state.tasks.values().filter(|task| !task.status.is_terminal() && is_open(&task.workflow_id));
         Ok(OpenWork {
-            workflows: open.map(|workflow| (workflow.id, workflow.tenant.clone(), workflow.timer_at)).collect(),
+            workflows: open.map(OpenWorkflow::from).collect(),
             tasks: tasks.cloned().collect(),
             outbox: state.outbox.values().cloned().collect(),
             agents: state.agents.values().cloned().collect(),
             starts: sorted(state.starts.clone()),
+            schedules: state.schedules.iter().map(|((tenant, _), schedule)| (tenant.clone(), schedule.clone())).collect(),
             last_outbox_id: state.last_outbox_id,
             last_feed_id: state.last_feed_id,
         })
@@ -151,6 +153,13 @@ impl Store for MemoryStore {
 
     fn snapshot(&self, digest: &str) -> Result<Option<Arc<Snapshot>>> {
         Ok(self.open()?.snapshots.get(digest).cloned())
+    }
+
+    fn schedule_runs(&self, tenant: &TenantName, schedule: Option<&str>, limit: usize) -> Result<Vec<ScheduleRun>> {
+        let state = self.open()?;
+        let own = state.schedule_runs.iter().rev().filter(|(owner, _)| owner == tenant).map(|(_, run)| run);
+        let wanted = own.filter(|run| schedule.is_none_or(|schedule| run.schedule_name == schedule));
+        Ok(wanted.take(limit).cloned().collect())
     }
 
     fn feed(&self, tenant: &TenantName, after: u64, limit: usize) -> Result<Vec<FeedEntry>> {

@@ -1,9 +1,10 @@
 //! Agents.
 
-use conductor_model::AgentRecord;
+use conductor_model::{AgentId, AgentRecord};
 use rusqlite::{Connection, params};
 
 use super::codec::{During, from_json, to_json};
+use super::rows::execute;
 use crate::StoreError;
 
 /// Stores an agent, new or changed.
@@ -17,6 +18,11 @@ pub(super) fn put(connection: &Connection, agent: &AgentRecord) -> Result<(), St
         )
         .during(OPERATION)?;
     statement.execute(params![agent.id.as_str(), agent.tenant.as_str(), body]).map(|_| ()).during(OPERATION)
+}
+
+/// Removes an agent.
+pub(super) fn delete(connection: &Connection, id: &AgentId) -> Result<(), StoreError> {
+    execute(connection, "remove an agent", "DELETE FROM agent WHERE id = ?1", [id.as_str()]).map(|_| ())
 }
 
 /// All agents of all tenants, by id.

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::counters::Counter;
-use super::{agents, feed, limited_starts, outbox, tasks, workflows};
+use super::{agents, feed, limited_starts, outbox, schedules, tasks, workflows};
 use crate::{Batch, DecisionWrite, StoreError};
 
 /// Writes the batch. On an error the caller undoes what was written.
@@ -19,6 +19,18 @@ pub(super) fn write(connection: &Connection, batch: Batch) -> Result<(), StoreEr
     outbox::delete(connection, &batch.outbox_done)?;
     for agent in &batch.agents {
         agents::put(connection, agent)?;
+    }
+    for agent in &batch.agents_gone {
+        agents::delete(connection, agent)?;
+    }
+    for (tenant, name, schedule) in &batch.schedules {
+        match schedule {
+            Some(schedule) => schedules::put(connection, tenant, schedule)?,
+            None => schedules::delete(connection, tenant, name)?,
+        }
+    }
+    for (tenant, run) in &batch.schedule_runs {
+        schedules::insert_run(connection, tenant, run)?;
     }
     limited_starts::delete(connection, &batch.starts_over)?;
     limited_starts::insert(connection, &batch.starts)?;

@@ -19,6 +19,7 @@ mod payload;
 mod plugins;
 mod readers;
 mod rows;
+mod schedules;
 mod search;
 mod store;
 mod tasks;

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use conductor_model::{
-    FeedEntry, LogLine, NodeInstance, PluginDigest, PluginName, PluginRecord, Snapshot, TaskDef, TaskId, TaskRecord,
-    TenantName, Timestamp, WorkflowDef, WorkflowId, WorkflowRecord,
+    FeedEntry, LogLine, NodeInstance, PluginDigest, PluginName, PluginRecord, ScheduleRun, Snapshot, TaskDef, TaskId,
+    TaskRecord, TenantName, Timestamp, WorkflowDef, WorkflowId, WorkflowRecord,
 };
 use rusqlite::Connection;
 
@@ -15,8 +15,8 @@ use super::open::OpenError;
 use super::readers::Readers;
 use super::writer::{Job, Writer};
 use super::{
-    agents, batch, definitions, documents, feed, limited_starts, logs, node_instances, open, outbox, plugins, search, tasks,
-    tokens, workflows,
+    agents, batch, definitions, documents, feed, limited_starts, logs, node_instances, open, outbox, plugins, schedules,
+    search, tasks, tokens, workflows,
 };
 use crate::search::{Expr, Found, Search, TaskField, WorkflowField};
 use crate::{
@@ -63,6 +63,7 @@ impl Store for SqliteStore {
                 outbox: outbox::all(connection)?,
                 agents: agents::all(connection)?,
                 starts: limited_starts::all(connection)?,
+                schedules: schedules::every(connection)?,
                 last_outbox_id: Counter::Outbox.highest(connection)?,
                 last_feed_id: Counter::Feed.highest(connection)?,
             })
@@ -147,6 +148,10 @@ impl Store for SqliteStore {
 
     fn snapshot(&self, digest: &str) -> Result<Option<Arc<Snapshot>>, StoreError> {
         self.readers.read(|connection| workflows::snapshot(connection, digest))
+    }
+
+    fn schedule_runs(&self, tenant: &TenantName, schedule: Option<&str>, limit: usize) -> Result<Vec<ScheduleRun>, StoreError> {
+        self.readers.read(|connection| schedules::runs(connection, tenant, schedule, limit))
     }
 
     fn feed(&self, tenant: &TenantName, after: u64, limit: usize) -> Result<Vec<FeedEntry>, StoreError> {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::codec::{During, from_json, int, is_duplicate, name, rows, to_json, unsigned, workflow_id};
 use super::payload::{self, Kind};
 use super::search::{first_place, text};
-use crate::{Page, StoreError, WorkflowFilter};
+use crate::{OpenWorkflow, Page, StoreError, WorkflowFilter};
 
 const COLUMNS: &str = "id, body, input, output, variables";
 
@@ -267,15 +267,28 @@ pub(super) fn by_idempotency_key(
     one(connection, "tenant = ?1 AND name = ?2 AND idempotency_key = ?3 ORDER BY place DESC LIMIT 1", &values)
 }
 
-/// Id, tenant and timer of each workflow that is not over.
-pub(super) fn open(connection: &Connection) -> Result<Vec<(WorkflowId, TenantName, Option<Timestamp>)>, StoreError> {
+/// Each workflow that is not over.
+pub(super) fn open(connection: &Connection) -> Result<Vec<OpenWorkflow>, StoreError> {
     const OPERATION: &str = "load the open workflows";
-    let mut statement =
-        connection.prepare_cached("SELECT id, tenant, timer_at FROM workflow WHERE open = 1 ORDER BY id").during(OPERATION)?;
+    let mut statement = connection
+        .prepare_cached(
+            "SELECT id, tenant, name, timer_at, coalesce(body ->> '$.priority', 0), body ->> '$.rate_limit_key',
+                 coalesce(body ->> '$.rate_limited', 0)
+             FROM workflow WHERE open = 1 ORDER BY id",
+        )
+        .during(OPERATION)?;
     let rows = statement
         .query_map([], |row| {
-            let timer: Option<i64> = row.get(2)?;
-            Ok((workflow_id(0, row.get_ref(0)?.as_blob()?)?, name(1, row.get(1)?)?, timer.map(Timestamp)))
+            let timer: Option<i64> = row.get(3)?;
+            Ok(OpenWorkflow {
+                id: workflow_id(0, row.get_ref(0)?.as_blob()?)?,
+                tenant: name(1, row.get(1)?)?,
+                name: row.get(2)?,
+                timer_at: timer.map(Timestamp),
+                priority: row.get(4)?,
+                rate_limit_key: row.get(5)?,
+                rate_limited: row.get(6)?,
+            })
         })
         .during(OPERATION)?;
     rows.collect::<Result<_, _>>().during(OPERATION)

@@ -4,7 +4,7 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
 use conductor_model::{TaskStatus, Timestamp, WorkflowStatus};
-use conductor_store::{Batch, LimitedStart, Store, StoreError};
+use conductor_store::{Batch, LimitedStart, OpenWorkflow, Store, StoreError};
 use serde_json::json;
 
 use crate::fixtures::*;
@@ -217,6 +217,9 @@ pub fn open_work_is_what_is_not_over(store: &dyn Store) {
     let mut paused = workflow("deploy");
     paused.status = WorkflowStatus::Paused;
     paused.tenant = other_tenant();
+    paused.priority = 7;
+    paused.rate_limit_key = Some("shop-1".to_owned());
+    paused.rate_limited = true;
     let mut done = task(&paused, 1);
     done.status = TaskStatus::Completed;
     let waiting = task(&paused, 2);
@@ -232,10 +235,12 @@ pub fn open_work_is_what_is_not_over(store: &dyn Store) {
     store.commit(Batch { outbox_done: vec![2, 77], agents: vec![drained.clone()], ..Batch::default() }).unwrap();
 
     let work = store.open_work().unwrap();
-    assert_eq!(work.workflows, [(paused.id, other_tenant(), paused.timer_at)]);
+    assert_eq!(work.workflows, [OpenWorkflow::from(&paused)]);
     assert_eq!(work.tasks, std::slice::from_ref(&waiting));
     assert_eq!(work.outbox, [message(1, &waiting), message(3, &waiting)]);
-    assert_eq!(work.agents, [agent("agent-1"), drained]);
+    assert_eq!(work.agents, [agent("agent-1"), drained.clone()]);
+    store.commit(Batch { agents_gone: vec![agent("agent-1").id], ..Batch::default() }).unwrap();
+    assert_eq!(store.open_work().unwrap().agents, [drained]);
 }
 
 pub fn numbers_survive_their_rows(store: &dyn Store) {

@@ -1,7 +1,7 @@
 //! Definitions, plugins, node instances and tokens.
 
-use conductor_model::{TenantName, Timestamp};
-use conductor_store::{Document, DocumentKind, Putting, Store, StoreError};
+use conductor_model::{Schedule, ScheduleRun, ScheduleRunState, TenantName, Timestamp};
+use conductor_store::{Batch, Document, DocumentKind, Putting, SCHEDULE_RUNS_KEPT, Store, StoreError};
 use serde_json::json;
 
 use crate::fixtures::*;
@@ -127,4 +127,39 @@ pub fn handled_events_are_known_until_they_are_forgotten(store: &dyn Store) {
     store.set_event_handled("m-2", Timestamp(20), Timestamp(11)).unwrap();
     assert!(!store.is_event_handled("m-1").unwrap());
     assert!(store.is_event_handled("m-2").unwrap());
+}
+
+pub fn schedules_are_kept_and_their_last_runs_too(store: &dyn Store) {
+    let schedule = |name: &str| -> Schedule {
+        serde_json::from_value(
+            json!({ "name": name, "cronExpression": "0 0 0 * * *", "startWorkflowRequest": { "name": "w" } }),
+        )
+        .unwrap()
+    };
+    let put = |schedule: &Schedule| (tenant(), schedule.name.clone(), Some(schedule.clone()));
+    let (one, mut two) = (schedule("one"), schedule("two"));
+    store.commit(Batch { schedules: vec![put(&one), put(&two)], ..Batch::default() }).unwrap();
+    two.paused = true;
+    let changes = vec![put(&two), (tenant(), "one".to_owned(), None)];
+    store.commit(Batch { schedules: changes, ..Batch::default() }).unwrap();
+    assert_eq!(store.open_work().unwrap().schedules, [(tenant(), two)]);
+
+    let run = |name: &str, at: i64| ScheduleRun {
+        execution_id: format!("{name}-{at}"),
+        schedule_name: name.to_owned(),
+        scheduled_time: Timestamp(at),
+        execution_time: Timestamp(at),
+        workflow_name: "w".to_owned(),
+        workflow_id: None,
+        reason: None,
+        state: ScheduleRunState::Executed,
+        zone_id: "UTC".to_owned(),
+    };
+    let kept = i64::try_from(SCHEDULE_RUNS_KEPT).unwrap();
+    let runs =
+        (0..kept + 5).map(|at| (tenant(), run("two", at))).chain([(tenant(), run("one", 1)), (other_tenant(), run("one", 2))]);
+    store.commit(Batch { schedule_runs: runs.collect(), ..Batch::default() }).unwrap();
+    assert_eq!(store.schedule_runs(&tenant(), None, 2).unwrap(), [run("one", 1), run("two", kept + 4)]);
+    let all = store.schedule_runs(&tenant(), Some("two"), usize::MAX).unwrap();
+    assert_eq!((all.len(), all.last().unwrap().scheduled_time), (SCHEDULE_RUNS_KEPT, Timestamp(5)));
 }

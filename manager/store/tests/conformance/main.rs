@@ -61,6 +61,7 @@ cases! {
     catalogue::the_last_uploaded_plugin_is_the_one_without_a_version,
     catalogue::node_instances_are_changed_only_from_their_newest_version,
     catalogue::tokens_are_known_by_their_hash,
+    catalogue::schedules_are_kept_and_their_last_runs_too,
     catalogue::documents_are_put_read_listed_and_removed,
     catalogue::handled_events_are_known_until_they_are_forgotten,
     search::every_kind_of_condition_finds_its_workflows,

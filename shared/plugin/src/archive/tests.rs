@@ -288,7 +288,7 @@ fn a_broken_plugin_is_not_packed() {
     write_plugin(dir.path());
     fs::remove_file(dir.path().join("bin/tool")).unwrap();
     let error = pack_dir(dir.path(), Vec::new()).unwrap_err().to_string();
-    assert!(error.contains("entrypoint is not in the plugin"), "{error}");
+    assert!(error.contains("entrypoint bin/tool is not in the plugin"), "{error}");
 }
 
 proptest! {

@@ -123,7 +123,7 @@ impl Writer {
     fn tell(&mut self, batch: &mut Batch, task: &TaskRecord, kinds: &[&str]) {
         for kind in kinds {
             self.last_id += 1;
-            batch.feed.push(FeedEntry {
+            batch.feed.push(Arc::new(FeedEntry {
                 id: self.last_id,
                 tenant: task.tenant.clone(),
                 at: task.updated_at,
@@ -132,7 +132,7 @@ impl Writer {
                 task_id: Some(task.id),
                 agent_id: self.agent.clone(),
                 data: json!({"reference": &*task.reference, "definitionName": &*task.definition_name, "attempt": 0}),
-            });
+            }));
         }
     }
 

@@ -3,10 +3,12 @@
 //! Booleans may be `True`, ids are answered as plain text, an empty poll is a 204 without a body, and an unknown route is a
 //! 404 in JSON: SDKs rely on each of these.
 
+mod admin;
 mod events;
 mod load;
 mod metadata;
 mod render;
+mod scheduler;
 mod searching;
 mod summary;
 mod tasks;
@@ -26,6 +28,8 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         .merge(workflow::routes())
         .merge(tasks::routes())
         .merge(events::routes())
+        .merge(admin::routes())
+        .merge(scheduler::routes())
         .merge(token::routes())
         .merge(version::routes())
 }

@@ -12,12 +12,16 @@ use utoipa_axum::routes;
 
 use super::List;
 use crate::api::ApiError;
-use crate::api::extract::{JsonBody, name_in_path, task_id};
+use crate::api::extract::{JsonBody, Params, name_in_path, task_id};
 use crate::api::state::ApiState;
 use crate::app::{AgentView, Caller};
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get, register)).routes(routes!(input)).routes(routes!(output))
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(get, register, remove))
+        .routes(routes!(input))
+        .routes(routes!(output))
 }
 
 /// An agent as it is shown.
@@ -68,6 +72,23 @@ async fn register(
 ) -> Result<Json<AgentWelcome>, ApiError> {
     let id: AgentId = name_in_path(&id)?;
     Ok(Json(state.app.register_agent(&caller.tenant, id, hello).await?))
+}
+
+/// Forgets an agent that is not to come back. It is refused while the agent has tasks.
+#[utoipa::path(delete, path = "/api/v1/agents/{id}", tag = "agents",
+    params(("id" = String, Path), ("force" = Option<bool>, Query, description = "Also while it has tasks: they are lost")),
+    responses((status = 204, description = "Forgotten"), (status = 404, description = "There is none"),
+        (status = 409, description = "It has tasks")))]
+async fn remove(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    params: Params,
+) -> Result<StatusCode, ApiError> {
+    // `?force` alone is meant as a yes.
+    let force = params.is_given("force") && params.flag("force", true)?;
+    state.app.remove_agent(&caller.tenant, name_in_path(&id)?, force).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// The input of a task that is too large for a message.

@@ -84,7 +84,7 @@ async fn answers_name_their_request() {
 #[tokio::test]
 async fn unknown_routes_and_methods_are_told_in_json() {
     let house = House::new();
-    let unknown = house.get("/api/scheduler/schedules").await.expect(404).json();
+    let unknown = house.get("/api/nothing/of/the/kind").await.expect(404).json();
     assert_eq!((unknown["status"].as_u64(), unknown["retryable"].as_bool()), (Some(404), Some(false)));
     let own = house.get("/api/v1/nothing").await.expect(404);
     assert_eq!(own.header("content-type"), "application/problem+json");

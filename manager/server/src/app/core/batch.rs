@@ -4,10 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use conductor_engine::{Decision, Effect, TaskChange};
-use conductor_model::{AgentRecord, FeedEntry, Snapshot, TaskId, TenantName, Timestamp, WorkflowId, WorkflowRecord};
+use conductor_model::{
+    AgentId, AgentRecord, FeedEntry, Schedule, ScheduleRun, Snapshot, TaskId, TenantName, Timestamp, WorkflowId, WorkflowRecord,
+};
 use conductor_store::{Batch, DecisionWrite, LimitedStart, OutboxMessage, StoreError};
 
+use super::follow_up::FollowUp;
 use super::message::{Announcement, CommandError, Message};
+use super::runs::Change;
+use super::schedules::ScheduleKey;
 use super::{BATCHES_IN_FLIGHT_MAX, Core};
 
 /// Confirmed messages that wait at most for a batch that is made anyway.
@@ -36,7 +41,10 @@ struct Merged {
 pub(super) struct Building {
     merged: Vec<Merged>,
     at: HashMap<WorkflowId, usize>,
-    agents: HashMap<conductor_model::AgentId, AgentRecord>,
+    agents: HashMap<AgentId, AgentRecord>,
+    agents_gone: Vec<AgentId>,
+    schedules: HashMap<ScheduleKey, Option<Schedule>>,
+    schedule_runs: Vec<(TenantName, ScheduleRun)>,
     outbox: Vec<OutboxMessage>,
     feed: Vec<Arc<FeedEntry>>,
     starts: Vec<LimitedStart>,
@@ -59,6 +67,9 @@ impl Building {
     pub(super) fn is_empty(&self) -> bool {
         self.merged.is_empty()
             && self.agents.is_empty()
+            && self.agents_gone.is_empty()
+            && self.schedules.is_empty()
+            && self.schedule_runs.is_empty()
             && self.outbox.is_empty()
             && self.feed.is_empty()
             && self.after.is_empty()
@@ -84,6 +95,22 @@ impl Building {
         self.agents.insert(record.id.clone(), record);
     }
 
+    /// Notes that a schedule changed, or is removed (`None`).
+    pub(super) fn schedule(&mut self, key: ScheduleKey, schedule: Option<Schedule>) {
+        self.schedules.insert(key, schedule);
+    }
+
+    /// Notes what came of a due moment.
+    pub(super) fn schedule_run(&mut self, tenant: TenantName, run: ScheduleRun) {
+        self.schedule_runs.push((tenant, run));
+    }
+
+    /// Notes that an agent is removed.
+    pub(super) fn agent_gone(&mut self, id: AgentId) {
+        self.agents.remove(&id);
+        self.agents_gone.push(id);
+    }
+
     /// Notes a hand-out under a rate, and up to when those before it no longer count.
     pub(super) fn limited_start(&mut self, start: LimitedStart, over: Timestamp) {
         self.starts_over.insert((start.tenant.clone(), Arc::clone(&start.name)), over);
@@ -98,7 +125,7 @@ impl Building {
     ) -> &mut Merged {
         let index = *self.at.entry(workflow.id).or_insert_with(|| {
             self.merged.push(Merged {
-                snapshot,
+                snapshot: snapshot.clone(),
                 stored_revision,
                 workflow: workflow.clone(),
                 tasks: Vec::new(),
@@ -110,6 +137,9 @@ impl Building {
         });
         let merged = &mut self.merged[index];
         merged.workflow = workflow;
+        if snapshot.is_some() {
+            merged.snapshot = snapshot;
+        }
         merged
     }
 }
@@ -148,8 +178,14 @@ impl Merged {
 
 impl Core {
     /// Applies a decision to the indices and notes what is to be stored.
-    pub(super) fn apply(&mut self, workflow: WorkflowId, stored_revision: Option<u64>, decision: Decision) {
-        self.note(workflow, stored_revision, None, decision);
+    pub(super) fn apply(
+        &mut self,
+        workflow: WorkflowId,
+        stored_revision: Option<u64>,
+        snapshot: Option<Arc<Snapshot>>,
+        decision: Decision,
+    ) {
+        self.note(workflow, stored_revision, snapshot, decision);
     }
 
     /// As [`Core::apply`], for a workflow that is new.
@@ -160,8 +196,13 @@ impl Core {
     fn note(&mut self, id: WorkflowId, stored_revision: Option<u64>, snapshot: Option<Arc<Snapshot>>, decision: Decision) {
         let Decision { workflow, tasks, removed, input_replaced, effects, feed } = decision;
         let Some(workflow) = workflow else { return };
-        self.runs.touched(id, self.batch_number, workflow.status.is_terminal());
+        match self.runs.touched(id, self.batch_number, workflow.status.is_terminal()) {
+            Change::Ended => self.follow_ups.push(FollowUp::Ended { workflow: id }),
+            Change::Revived => self.follow_ups.push(FollowUp::Revived { workflow: id }),
+            Change::None => {}
+        }
         self.index.observe_workflow(id, workflow.timer_at);
+        self.observe_turn(&workflow);
         let tenant = workflow.tenant.clone();
         for change in &tasks {
             self.index.observe(&change.record, self.now);
@@ -201,8 +242,12 @@ impl Core {
             Effect::Dispatch { task } => self.dispatch(workflow, task),
             Effect::Cancel { task, dispatch, agent, reason } => self.cancel_on_agent(task, dispatch, agent, reason),
             Effect::Perform { task, turn } => self.perform(workflow, task, turn),
-            Effect::StartWorkflow { .. } | Effect::TerminateWorkflow { .. } | Effect::RetryWorkflow { .. } => {
-                tracing::error!(%workflow, ?effect, "this effect is not built");
+            Effect::StartWorkflow { task, order } => self.follow_ups.order(workflow, task, order),
+            Effect::TerminateWorkflow { workflow, reason } => {
+                self.follow_ups.push(FollowUp::Terminate { workflow, reason });
+            }
+            Effect::RetryWorkflow { workflow: child, task } => {
+                self.follow_ups.push(FollowUp::Retry { from: workflow, task, workflow: child });
             }
             Effect::Alert { task, message } => {
                 self.metrics.alerts.inc();
@@ -267,6 +312,9 @@ impl Core {
             outbox: outbox.clone(),
             outbox_done: building.outbox_done,
             agents: building.agents.into_values().collect(),
+            agents_gone: building.agents_gone,
+            schedules: building.schedules.into_iter().map(|(key, schedule)| (key.tenant, key.name, schedule)).collect(),
+            schedule_runs: building.schedule_runs,
             feed: feed.clone(),
             starts: building.starts,
             starts_over: building

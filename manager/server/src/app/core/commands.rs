@@ -2,47 +2,67 @@
 
 use std::sync::Arc;
 
-use conductor_engine::{Context, Event, Refusal, Run, WorkerUpdate};
+use conductor_engine::{Context, Event, Plan, Refusal, Run, StartRequest, WorkerUpdate};
 use conductor_model::{AgentId, IdempotencyStrategy, TaskId, TenantName, WorkflowId, WorkflowStatus};
 use serde_json::Value;
 
+use super::follow_up::Launched;
 use super::message::{Answer, CommandError, Reply, StartKey, StartOrder};
-use super::{Core, DecideError, StoredTaskDefs};
+use super::{AsItIsNow, Core, DecideError};
 
 impl Core {
     /// Starts a workflow, unless its idempotency key is taken.
     pub(super) fn start(&mut self, order: StartOrder) {
         let StartOrder { plan, request, idempotency, reply } = order;
+        match self.launch(plan, request, idempotency) {
+            Ok(launched) => {
+                self.follow_up();
+                self.building.reply(reply, launched.id());
+            }
+            Err(error) => {
+                let _ = reply.send(Err(error));
+            }
+        }
+    }
+
+    /// Starts a workflow unless its idempotency key or a limit stands against it. What follows from its first steps is not
+    /// followed up yet.
+    pub(super) fn launch(
+        &mut self,
+        plan: Arc<Plan>,
+        mut request: StartRequest,
+        idempotency: IdempotencyStrategy,
+    ) -> Result<Launched, CommandError> {
         let id = request.id;
-        if let Some(key) = request.idempotency_key.clone() {
+        let key = request.idempotency_key.clone().map(|key| {
             let name = plan.snapshot().workflow.name.clone();
-            let key = StartKey { tenant: request.tenant.clone(), name, key };
-            match self.holder_of(&key) {
-                Ok(Some((holder, over))) => match idempotency {
-                    IdempotencyStrategy::ReturnExisting => return self.building.reply(reply, holder),
-                    IdempotencyStrategy::FailOnRunning if over => {}
-                    IdempotencyStrategy::Fail | IdempotencyStrategy::FailOnRunning => {
-                        let _ = reply.send(Err(CommandError::KeyUsed(holder)));
-                        return;
-                    }
-                },
-                Ok(None) => {}
-                Err(error) => {
-                    let _ = reply.send(Err(CommandError::NotStored(error)));
-                    return;
+            StartKey { tenant: request.tenant.clone(), name, key }
+        });
+        if let Some(key) = &key
+            && let Some((holder, over)) = self.holder_of(key).map_err(CommandError::NotStored)?
+        {
+            match idempotency {
+                IdempotencyStrategy::ReturnExisting => return Ok(Launched::Earlier(holder)),
+                IdempotencyStrategy::FailOnRunning if over => {}
+                IdempotencyStrategy::Fail | IdempotencyStrategy::FailOnRunning => {
+                    return Err(CommandError::KeyUsed { key: key.key.clone(), holder });
                 }
             }
+        }
+        self.line_up(&plan, &mut request)?;
+        if let Some(key) = key {
             self.starting_keys.insert(key, (id, self.batch_number));
         }
         self.runs.remember_plan(&plan);
         let snapshot = Arc::clone(plan.snapshot());
-        let catalogue = StoredTaskDefs { store: self.store.as_ref(), tenant: request.tenant.clone() };
+        let tenant = request.tenant.clone();
+        let catalogue = AsItIsNow { store: self.store.as_ref(), polling: &self.polling, tenant, now: self.now };
         let mut context = Context { now: self.now, jitter: self.world.chance(), ids: self.world.ids(), catalogue: &catalogue };
         let (run, decision) = Run::start(plan, request, &mut context);
         self.metrics.workflows_started.inc();
         self.runs.insert(run, self.batch_number);
         self.apply_start(id, snapshot, decision);
-        self.building.reply(reply, id);
+        Ok(Launched::New(id))
     }
 
     /// The newest run that was started with a key, and whether it is over.

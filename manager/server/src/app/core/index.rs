@@ -3,10 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use conductor_model::definition::TaskType;
 use conductor_model::{AgentId, TaskId, TaskRecord, TaskStatus, TenantName, Timestamp, WorkflowId};
 
 use super::limits::{Gates, LimitKey};
 use super::timers::{Timer, Timers};
+use super::turns::Turns;
 
 /// Which tasks a poller may get.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,6 +16,17 @@ pub(super) struct QueueKey {
     pub(super) tenant: TenantName,
     pub(super) task_type: std::sync::Arc<str>,
     pub(super) domain: Option<String>,
+}
+
+/// How many tasks wait in one queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueView {
+    /// Name of the task definition.
+    pub task_type: String,
+    /// The domain of workers that may have them.
+    pub domain: Option<String>,
+    /// How many wait and may be polled now.
+    pub waiting: u64,
 }
 
 /// Tasks that ask the same of an agent: when the first of a class finds no place, none of it does.
@@ -56,6 +69,8 @@ struct Open {
     place: Place,
     /// Where it goes once it is visible.
     later: Option<Place>,
+    /// The workflow whose end it waits for.
+    watches: Option<WorkflowId>,
     timer_at: Option<Timestamp>,
 }
 
@@ -67,6 +82,9 @@ pub(super) struct Index {
     classes: BTreeMap<ClassKey, BTreeSet<Rank>>,
     pub(super) timers: Timers,
     pub(super) gates: Gates,
+    pub(super) turns: Turns,
+    /// Tasks that wait for a workflow's end, with their own workflows.
+    watchers: HashMap<WorkflowId, BTreeMap<TaskId, WorkflowId>>,
     /// Queues that got a task since pollers were last served.
     pub(super) woken: BTreeSet<QueueKey>,
     /// Whether a place may have become possible since places were last looked for.
@@ -78,6 +96,8 @@ impl Index {
     pub(super) fn observe(&mut self, task: &TaskRecord, now: Timestamp) {
         self.forget_place(task.id);
         self.count_out(task);
+        let watches = watched(task);
+        self.watch(task.id, task.workflow_id, watches);
         if task.status.is_terminal() {
             self.open.remove(&task.id);
             self.gates.gave_way(&task.tenant, &task.definition_name);
@@ -102,14 +122,41 @@ impl Index {
         }
         let limit = LimitKey { tenant: task.tenant.clone(), name: task.definition_name.clone() };
         let (workflow, timer_at) = (task.workflow_id, task.timer_at);
-        let open = Open { workflow, limit, out: is_out(task), rank, place: Place::Nowhere, later, timer_at };
+        let open = Open { workflow, limit, out: is_out(task), rank, place: Place::Nowhere, later, watches, timer_at };
         self.open.insert(task.id, open);
         self.enter(task.id, place);
+    }
+
+    /// A task waits for a workflow's end, or no longer does.
+    fn watch(&mut self, task: TaskId, workflow: WorkflowId, watches: Option<WorkflowId>) {
+        let before = self.open.get(&task).and_then(|open| open.watches);
+        if before == watches {
+            return;
+        }
+        if let Some(before) = before
+            && let Some(watchers) = self.watchers.get_mut(&before)
+        {
+            watchers.remove(&task);
+            if watchers.is_empty() {
+                self.watchers.remove(&before);
+            }
+        }
+        if let Some(watched) = watches {
+            self.watchers.entry(watched).or_default().insert(task, workflow);
+        }
+    }
+
+    /// The tasks that wait for a workflow's end, with their own workflows.
+    pub(super) fn watchers(&self, workflow: WorkflowId) -> Vec<(TaskId, WorkflowId)> {
+        self.watchers.get(&workflow).into_iter().flatten().map(|(task, waiting)| (*task, *waiting)).collect()
     }
 
     /// A task is gone.
     pub(super) fn forget(&mut self, task: TaskId) {
         self.forget_place(task);
+        if let Some(workflow) = self.workflow_of(task) {
+            self.watch(task, workflow, None);
+        }
         self.timers.clear(&Timer::Task(task));
         self.timers.clear(&Timer::Visible(task));
         if let Some(open) = self.open.remove(&task) {
@@ -281,13 +328,24 @@ impl Index {
         self.open.get(&task).and_then(|open| open.timer_at).is_some_and(|at| at <= now)
     }
 
-    /// Tasks that wait for pollers, by type.
-    pub(super) fn queue_sizes(&self, tenant: &TenantName) -> BTreeMap<String, u64> {
-        let mut sizes = BTreeMap::new();
-        for (key, tasks) in self.queues.iter().filter(|(key, _)| key.tenant == *tenant) {
-            *sizes.entry(key.task_type.to_string()).or_default() += tasks.len() as u64;
-        }
-        sizes
+    /// Tasks that wait for pollers, by type and domain.
+    pub(super) fn queue_views(&self, tenant: &TenantName) -> Vec<QueueView> {
+        let own = self.queues.iter().filter(|(key, _)| key.tenant == *tenant);
+        let view = |(key, tasks): (&QueueKey, &BTreeSet<Rank>)| QueueView {
+            task_type: key.task_type.to_string(),
+            domain: key.domain.clone(),
+            waiting: tasks.len() as u64,
+        };
+        own.map(view).collect()
+    }
+
+    /// The open tasks of a name that wait nowhere, with their workflows.
+    pub(super) fn parked(&self, tenant: &TenantName, name: &str) -> Vec<(TaskId, WorkflowId)> {
+        let parked = |(task, open): (&TaskId, &Open)| {
+            let same = open.limit.tenant == *tenant && &*open.limit.name == name;
+            (same && open.place == Place::Nowhere && open.later.is_none() && !open.out).then_some((*task, open.workflow))
+        };
+        self.open.iter().filter_map(parked).collect()
     }
 
     /// How many tasks are open, wait for pollers, wait for a place; and how many timers are set.
@@ -298,11 +356,17 @@ impl Index {
     }
 }
 
+/// The workflow whose end an open task waits for.
+fn watched(task: &TaskRecord) -> Option<WorkflowId> {
+    let waits = task.task_type == TaskType::SubWorkflow && !task.status.is_terminal();
+    task.sub_workflow_id.filter(|_| waits)
+}
+
 /// Whether a worker or an agent has the task.
 fn is_out(task: &TaskRecord) -> bool {
     match &task.agent {
         Some(part) => part.assigned.is_some() && !task.status.is_terminal(),
-        None => task.status == TaskStatus::InProgress && task.task_type == conductor_model::definition::TaskType::Simple,
+        None => task.status == TaskStatus::InProgress && task.task_type == TaskType::Simple,
     }
 }
 
@@ -322,7 +386,7 @@ fn place_of(task: &TaskRecord) -> Place {
             }),
             (None, false) => Place::Nowhere,
         },
-        None if waits && task.task_type == conductor_model::definition::TaskType::Simple => Place::Queue(QueueKey {
+        None if waits && task.task_type == TaskType::Simple => Place::Queue(QueueKey {
             tenant: task.tenant.clone(),
             task_type: task.definition_name.clone(),
             domain: task.domain.clone(),

@@ -247,6 +247,7 @@ impl Core {
     /// Task definitions were stored or removed: their limits are looked up anew, and who waits for them tries again.
     pub(super) fn definitions_changed(&mut self) {
         self.limits.clear();
+        self.plans_by_name.clear();
         for key in self.index.gates.keeping() {
             if let Some(gate) = self.index.gates.gates.get_mut(&key) {
                 gate.limits = Limits::default();

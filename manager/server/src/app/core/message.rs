@@ -1,10 +1,9 @@
 //! What the deciding thread can be told, and the handle to tell it.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, mpsc};
 
 use conductor_engine::{Event, PerformFailure, Plan, Refusal, StartRequest, WorkerUpdate};
-use conductor_model::{AgentId, AgentRecord, TaskId, TaskRecord, TenantName, Timestamp, WorkflowId};
+use conductor_model::{AgentId, AgentRecord, Schedule, TaskId, TaskRecord, TenantName, Timestamp, WorkflowId};
 use conductor_placement::Unplaced;
 use conductor_store::StoreError;
 use conductor_wire::amqp::{Lease, TaskEvent};
@@ -12,7 +11,9 @@ use serde_json::Value;
 use thiserror::Error;
 use tokio::sync::oneshot;
 
+use super::index::QueueView;
 use super::performing::{Lane, Turn};
+use super::poll_data::PollSeen;
 use crate::app::AgentView;
 use conductor_model::IdempotencyStrategy;
 
@@ -29,8 +30,45 @@ pub enum CommandError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// The idempotency key is taken.
-    #[error("workflow {0} was started with this idempotency key")]
-    KeyUsed(WorkflowId),
+    #[error("idempotency key {key:?} was used to start workflow {holder}")]
+    KeyUsed {
+        /// The key.
+        key: String,
+        /// The workflow that was started with it last.
+        holder: WorkflowId,
+    },
+    /// As many runs as may go on do, and its definition says that one more is refused.
+    #[error("{most} runs of workflow {name} with rate limit key {key:?} are going on, and no more are allowed at once")]
+    RateLimited {
+        /// Name of the definition.
+        name: String,
+        /// What the limit's key comes to.
+        key: String,
+        /// The limit.
+        most: usize,
+    },
+    /// No such schedule of this tenant.
+    #[error("no such schedule: {0}")]
+    UnknownSchedule(String),
+    /// There is no room for another.
+    #[error("there are {most} {what}, and no more are kept")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// The limit.
+        most: usize,
+    },
+    /// No such agent of this tenant.
+    #[error("no such agent: {0}")]
+    UnknownAgent(AgentId),
+    /// The agent has tasks.
+    #[error("agent {agent} has {tasks} tasks that are not over; wait for them, or remove it with force, which loses them")]
+    AgentBusy {
+        /// Which.
+        agent: AgentId,
+        /// How many.
+        tasks: usize,
+    },
     /// An agent runs the task; workers do not report on it.
     #[error("task {0} is run by an agent")]
     TaskOnAgent(TaskId),
@@ -150,11 +188,29 @@ pub enum Message {
     /// Why has a task no agent?
     Explain { tenant: TenantName, task: TaskId, reply: Reply<Option<Unplaced>> },
     /// How many tasks wait for pollers?
-    QueueSizes { tenant: TenantName, reply: Reply<BTreeMap<String, u64>> },
+    Queues { tenant: TenantName, reply: Reply<Vec<QueueView>> },
+    /// Who polled last?
+    PollData { tenant: TenantName, task_type: Option<String>, reply: Reply<Vec<PollSeen>> },
+    /// Put tasks of a type that wait nowhere back where pollers find them, and say how many wait.
+    Requeue { tenant: TenantName, task_type: String, reply: Reply<u64> },
+    /// Put what is open of a workflow back where it waits.
+    LookAgain { tenant: TenantName, workflow: WorkflowId, reply: Reply<()> },
     /// Which agents are there?
     Agents { tenant: TenantName, reply: Reply<Vec<AgentView>> },
+    /// Keep a schedule.
+    PutSchedule { tenant: TenantName, schedule: Box<Schedule>, reply: Reply<()> },
+    /// Forget a schedule.
+    DeleteSchedule { tenant: TenantName, name: String, reply: Reply<()> },
+    /// Let a schedule rest, or go on.
+    PauseSchedule { tenant: TenantName, name: String, paused: bool, reason: Option<String>, reply: Reply<()> },
+    /// Let all schedules rest, or go on.
+    PauseScheduler { paused: bool, reply: Reply<()> },
+    /// Which schedules are there?
+    Schedules { tenant: TenantName, reply: Reply<Vec<Schedule>> },
     /// An agent presents itself.
     Register { record: Box<AgentRecord>, reply: Reply<()> },
+    /// Forget an agent.
+    RemoveAgent { tenant: TenantName, agent: AgentId, force: bool, reply: Reply<()> },
     /// An agent says what became of tasks.
     Report { from: Sender, events: Vec<TaskEvent>, settled: Settled },
     /// An agent renews its lease.
@@ -202,7 +258,13 @@ impl Message {
             Self::Poll(request) => no(request.reply, why),
             Self::OpenTask { reply, .. } => no(reply, why),
             Self::Explain { reply, .. } => no(reply, why),
-            Self::QueueSizes { reply, .. } => no(reply, why),
+            Self::PutSchedule { reply, .. } | Self::DeleteSchedule { reply, .. } => no(reply, why),
+            Self::PauseSchedule { reply, .. } | Self::PauseScheduler { reply, .. } => no(reply, why),
+            Self::Schedules { reply, .. } => no(reply, why),
+            Self::Queues { reply, .. } => no(reply, why),
+            Self::PollData { reply, .. } => no(reply, why),
+            Self::Requeue { reply, .. } => no(reply, why),
+            Self::LookAgain { reply, .. } | Self::RemoveAgent { reply, .. } => no(reply, why),
             Self::Agents { reply, .. } => no(reply, why),
             Self::TaskInput { reply, .. } => no(reply, why),
             Self::Report { settled, .. } => settled(false),

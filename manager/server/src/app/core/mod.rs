@@ -8,6 +8,9 @@
 //! - `message`: what it can be told.
 //! - `runs`: workflows in memory.
 //! - `index`: what waits for pollers, for a place or for a moment; derived from the task records alone.
+//! - `follow_up`: what one workflow's decision means for others: workflows that start workflows.
+//! - `turns`: limits on running workflows, and who is next.
+//! - `schedules`: workflows that start by the calendar.
 //! - `limits`: how many tasks of a name may be out, and how many may go out in a time.
 //! - `fleet`: agents, their leases and what they have.
 //! - `commands`, `polling`, `placing`, `performing`, `reports`: one room for each kind of event.
@@ -15,21 +18,31 @@
 
 mod batch;
 mod commands;
+mod decide;
 mod fleet;
+mod follow_up;
 mod index;
 mod limits;
 mod message;
 mod performing;
 mod placing;
+mod poll_data;
 mod polling;
+mod queues;
 mod removing;
 mod reports;
 mod runs;
+mod schedules;
 mod surroundings;
 mod timers;
+mod turns;
 
+#[cfg(test)]
+pub(crate) use follow_up::NESTING_MAX;
+pub use index::QueueView;
 pub use message::{Announcement, CommandError, CoreHandle, Message, PollRequest, Sender, StartOrder};
 pub use performing::Turn;
+pub use poll_data::PollSeen;
 pub(crate) use reports::output_path;
 pub use surroundings::{RealWorld, Surroundings};
 
@@ -40,19 +53,22 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use conductor_engine::{Catalogue, Context, Event, Refusal};
-use conductor_model::{AgentState, FeedEntry, TaskDef, TenantName, Timestamp, WorkflowId};
+use conductor_engine::Plan;
+use conductor_model::{AgentState, FeedEntry, TenantName, Timestamp, WorkflowId};
 use conductor_store::{OutboxMessage, Store, StoreError};
 use tokio::sync::broadcast;
 
 use self::batch::Building;
+use self::decide::{AsItIsNow, DecideError};
 use self::fleet::Fleet;
+use self::follow_up::FollowUps;
 use self::index::Index;
 use self::limits::{LimitKey, Limits};
 use self::message::Answer;
 use self::performing::Performing;
 use self::polling::Polling;
 use self::runs::Runs;
+use self::schedules::{ScheduleKey, Schedules};
 use crate::app::metrics::Metrics;
 use crate::app::perform::Perform;
 
@@ -106,6 +122,10 @@ pub struct Core {
     polling: Polling,
     performing: Performing,
     building: Building,
+    follow_ups: FollowUps,
+    schedules: Schedules,
+    /// Compiled definitions by tenant, name and version as asked for.
+    plans_by_name: HashMap<(TenantName, String, Option<i32>), Arc<Plan>>,
     /// Number of the batch that is being made.
     batch_number: u64,
     /// Batches handed to the store and not yet answered.
@@ -160,6 +180,9 @@ impl Core {
             polling: Polling::default(),
             performing: Performing::default(),
             building: Building::default(),
+            follow_ups: FollowUps::default(),
+            schedules: Schedules::default(),
+            plans_by_name: HashMap::new(),
             batch_number: 1,
             in_flight: 0,
             failed: None,
@@ -188,8 +211,14 @@ impl Core {
         self.last_feed_id = self.last_feed_id.max(work.last_feed_id);
         let was_connected = self.fleet.broker_connected();
         self.fleet = Fleet::rebuilt(work.agents, self.now, self.settings.lease_ms, was_connected);
-        for (id, _, timer_at) in &work.workflows {
-            self.index.observe_workflow(*id, *timer_at);
+        self.follow_ups = FollowUps::default();
+        for open in work.workflows {
+            self.index.observe_workflow(open.id, open.timer_at);
+            if let Some(key) = open.rate_limit_key {
+                let line = turns::LineKey { tenant: open.tenant, name: open.name, key };
+                let standing = if open.rate_limited { turns::Standing::Waiting } else { turns::Standing::Going };
+                self.index.turns.observe(open.id, line, open.priority, standing);
+            }
         }
         for task in &work.tasks {
             self.index.observe(task, self.now);
@@ -198,6 +227,8 @@ impl Core {
                 self.fleet.claim(agent, task.id);
             }
         }
+        self.schedules = Schedules::rebuilt(work.schedules, self.schedules.resting());
+        self.set_schedule_timers();
         self.index.gates.remember(work.starts);
         for (poller, until) in self.polling.deadlines() {
             self.index.timers.set(timers::Timer::Poller(poller), until);
@@ -208,6 +239,10 @@ impl Core {
         for (key, due) in self.fleet.lease_timers() {
             self.index.timers.set(timers::Timer::Lease(key), due);
         }
+        for line in self.index.turns.with_waiting() {
+            self.next_turn(&line);
+        }
+        self.follow_up();
         Ok(())
     }
 
@@ -300,9 +335,20 @@ impl Core {
             Message::Poll(request) => self.poll(request),
             Message::OpenTask { tenant, workflow, reference, reply } => self.open_task(&tenant, workflow, &reference, reply),
             Message::Explain { tenant, task, reply } => self.explain(&tenant, task, reply),
-            Message::QueueSizes { tenant, reply } => reply.answer(self.index.queue_sizes(&tenant)),
+            Message::Queues { tenant, reply } => reply.answer(self.index.queue_views(&tenant)),
+            Message::PollData { tenant, task_type, reply } => reply.answer(self.polling.seen(&tenant, task_type.as_deref())),
+            Message::Requeue { tenant, task_type, reply } => self.requeue(&tenant, &task_type, reply),
+            Message::LookAgain { tenant, workflow, reply } => self.look_at_workflow(&tenant, workflow, reply),
             Message::Agents { tenant, reply } => reply.answer(self.fleet.views(&tenant)),
+            Message::PutSchedule { tenant, schedule, reply } => self.put_schedule(tenant, *schedule, reply),
+            Message::DeleteSchedule { tenant, name, reply } => self.delete_schedule(ScheduleKey { tenant, name }, reply),
+            Message::PauseSchedule { tenant, name, paused, reason, reply } => {
+                self.pause_schedule(ScheduleKey { tenant, name }, paused, reason, reply);
+            }
+            Message::PauseScheduler { paused, reply } => self.pause_scheduler(paused, reply),
+            Message::Schedules { tenant, reply } => reply.answer(self.schedules_of(&tenant)),
             Message::Register { record, reply } => self.register(*record, reply),
+            Message::RemoveAgent { tenant, agent, force, reply } => self.remove_agent(&tenant, &agent, force, reply),
             Message::Report { from, events, settled } => self.report(&from, events, settled),
             Message::Lease { from, lease } => self.renew_lease(&from, &lease),
             Message::Holds { tenant, agent, task, reply } => self.holds(&tenant, &agent, task, reply),
@@ -316,47 +362,4 @@ impl Core {
             Message::DefinitionsChanged => self.definitions_changed(),
         }
     }
-
-    /// Feeds an event to a workflow, applies what was decided to the indices and notes what is to be stored.
-    fn decide(&mut self, workflow: WorkflowId, event: Event) -> Result<(), DecideError> {
-        let Some(run) = self.runs.get(workflow, self.store.as_ref(), self.batch_number)? else {
-            return Err(DecideError::UnknownWorkflow);
-        };
-        let stored_revision = run.workflow().revision;
-        let catalogue = StoredTaskDefs { store: self.store.as_ref(), tenant: run.workflow().tenant.clone() };
-        let mut context = Context { now: self.now, jitter: self.world.chance(), ids: self.world.ids(), catalogue: &catalogue };
-        let decision = run.decide(event, &mut context).map_err(DecideError::Refused)?;
-        self.metrics.decisions.inc();
-        self.apply(workflow, Some(stored_revision), decision);
-        Ok(())
-    }
-}
-
-/// Task definitions as they are stored now, for steps whose task is only found when they are reached.
-struct StoredTaskDefs<'s> {
-    store: &'s dyn Store,
-    tenant: TenantName,
-}
-
-impl Catalogue for StoredTaskDefs<'_> {
-    fn task_definition(&self, name: &str) -> Option<Arc<TaskDef>> {
-        match self.store.task_def(&self.tenant, name) {
-            Ok(definition) => definition.map(Arc::new),
-            Err(error) => {
-                tracing::error!(%error, name, "a task definition cannot be read; going on as if there were none");
-                None
-            }
-        }
-    }
-}
-
-/// Why an event changed nothing.
-#[derive(Debug, thiserror::Error)]
-enum DecideError {
-    #[error("there is no such workflow")]
-    UnknownWorkflow,
-    #[error(transparent)]
-    Refused(Refusal),
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }

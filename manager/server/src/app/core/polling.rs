@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use conductor_engine::{Event, Refusal};
-use conductor_model::{TaskId, TaskRecord, Timestamp, WorkflowId};
+use conductor_model::{TaskId, TaskRecord, TenantName, Timestamp, WorkflowId};
 
 use super::index::QueueKey;
 use super::limits::LimitKey;
 use super::message::{CommandError, PollRequest};
+use super::poll_data::{ACTIVE_MS, PollData, PollSeen};
 use super::timers::Timer;
 use super::{Core, DecideError};
 
@@ -18,6 +19,7 @@ pub(super) struct Polling {
     waiting: BTreeMap<u64, (QueueKey, PollRequest)>,
     queues: HashMap<QueueKey, VecDeque<u64>>,
     last: u64,
+    data: PollData,
 }
 
 impl Polling {
@@ -37,6 +39,17 @@ impl Polling {
     /// How many pollers wait at a queue, give or take those that went away.
     fn waiting_at(&self, key: &QueueKey) -> usize {
         self.queues.get(key).map_or(0, VecDeque::len)
+    }
+
+    /// Whether a worker polls a queue: it waits there, or was there within [`ACTIVE_MS`].
+    pub(super) fn is_active(&self, tenant: &TenantName, task_type: &str, domain: Option<&str>, now: Timestamp) -> bool {
+        let key = QueueKey { tenant: tenant.clone(), task_type: Arc::from(task_type), domain: domain.map(str::to_owned) };
+        self.waiting_at(&key) > 0 || self.data.last(&key).is_some_and(|at| now.ms_since(at) <= ACTIVE_MS)
+    }
+
+    /// Who polled last.
+    pub(super) fn seen(&self, tenant: &TenantName, task_type: Option<&str>) -> Vec<PollSeen> {
+        self.data.seen(tenant, task_type)
     }
 
     /// Until when each poller waits.
@@ -80,6 +93,7 @@ impl Core {
             task_type: Arc::from(request.task_type.as_str()),
             domain: request.domain.clone(),
         };
+        self.polling.data.polled(&key, &request.worker, self.now);
         // Who waits already is served first, at the end of this turn.
         let behind = request.until > self.now && self.polling.waiting_at(&key) > 0;
         let tasks = if behind { Vec::new() } else { self.take_tasks(&key, &request.worker, request.count) };
@@ -180,7 +194,12 @@ impl From<CommandError> for crate::app::AppError {
         match error {
             CommandError::UnknownWorkflow(id) => Self::not_found("workflow", id),
             CommandError::UnknownTask(id) => Self::not_found("task", id),
-            CommandError::KeyUsed(_) => Self::conflict("idempotency-key-used", error.to_string()),
+            CommandError::KeyUsed { .. } => Self::conflict("idempotency-key-used", error.to_string()),
+            CommandError::RateLimited { .. } => Self::conflict("workflow-rate-limited", error.to_string()),
+            CommandError::UnknownSchedule(name) => Self::not_found("schedule", name),
+            CommandError::TooMany { .. } => Self::conflict("too-many", error.to_string()),
+            CommandError::UnknownAgent(id) => Self::not_found("agent", id),
+            CommandError::AgentBusy { .. } => Self::conflict("agent-busy", error.to_string()),
             CommandError::TaskOnAgent(_) => Self::conflict("task-on-agent", error.to_string()),
             CommandError::ForeignAgent(_) => Self::conflict("agent-of-another-tenant", error.to_string()),
             CommandError::Unavailable => Self::Unavailable { reason: error.to_string() },

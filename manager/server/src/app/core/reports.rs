@@ -169,7 +169,7 @@ impl Core {
     }
 
     /// Nobody knows how far a task came.
-    fn lose(&mut self, task: TaskId, reason: String) {
+    pub(super) fn lose(&mut self, task: TaskId, reason: String) {
         if let (Some(workflow), Some(dispatch)) = (self.index.workflow_of(task), self.index.claimed_dispatch(task)) {
             self.log_refusal(workflow, Event::Lost { task, dispatch, reason, never_begun: false });
         }

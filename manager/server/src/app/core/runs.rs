@@ -24,6 +24,17 @@ struct Cached {
     weight: usize,
 }
 
+/// What a decision made of a workflow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// It goes on, or is over, as before.
+    None,
+    /// It is over now.
+    Ended,
+    /// It was over and goes on.
+    Revived,
+}
+
 /// See the module's text.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
@@ -53,7 +64,8 @@ impl Runs {
             self.remember_plan(&plan);
             let over = stored.workflow.status.is_terminal();
             self.insert(Run::load(plan, stored.workflow, stored.tasks), 0);
-            if over {
+            if over && let Some(cached) = self.cached.get_mut(&id) {
+                cached.over = true;
                 self.ended.push((batch, id));
             }
         }
@@ -88,18 +100,23 @@ impl Runs {
         self.plans.entry(plan.snapshot().digest.clone()).or_insert_with(|| Arc::clone(plan));
     }
 
-    /// A decision changed the workflow in this batch.
-    pub(super) fn touched(&mut self, id: WorkflowId, batch: u64, over: bool) {
+    /// A decision changed the workflow in this batch. Says whether it ended or began anew with that.
+    pub(super) fn touched(&mut self, id: WorkflowId, batch: u64, over: bool) -> Change {
         if let Some(cached) = self.cached.get_mut(&id) {
             cached.last_batch = batch;
             let weight = cached.run.weight_bytes();
             self.weight = self.weight + weight - cached.weight;
             cached.weight = weight;
-            if over && !cached.over {
-                cached.over = true;
+            let before = std::mem::replace(&mut cached.over, over);
+            if over && !before {
                 self.ended.push((batch, id));
+                return Change::Ended;
+            }
+            if before && !over {
+                return Change::Revived;
             }
         }
+        Change::None
     }
 
     /// All batches up to this one are stored: workflows that are over can go.
@@ -114,7 +131,7 @@ impl Runs {
             keep
         });
         for id in gone {
-            if self.cached.get(&id).is_some_and(|cached| cached.last_batch <= batch) {
+            if self.cached.get(&id).is_some_and(|cached| cached.over && cached.last_batch <= batch) {
                 self.drop_run(id);
             }
         }

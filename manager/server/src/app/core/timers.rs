@@ -6,6 +6,7 @@ use conductor_engine::Event;
 use conductor_model::{AgentId, TaskId, Timestamp, WorkflowId};
 
 use super::limits::LimitKey;
+use super::schedules::ScheduleKey;
 use super::{Core, DecideError};
 
 /// Most timers fired in one turn, so that a flood of them does not keep callers waiting.
@@ -24,6 +25,8 @@ pub(super) enum Timer {
     Lease(AgentId),
     /// A poller's patience ends.
     Poller(u64),
+    /// A workflow is to start by the calendar.
+    Schedule(ScheduleKey),
     /// A limit allows another hand-out.
     Gate(LimitKey),
 }
@@ -84,6 +87,7 @@ impl Core {
                 Timer::Workflow(workflow) => self.log_refusal(workflow, Event::WorkflowTimer),
                 Timer::Lease(agent) => self.lease_ended(&agent),
                 Timer::Poller(poller) => self.polling.give_up(poller),
+                Timer::Schedule(key) => self.schedule_due(key),
                 Timer::Gate(key) => self.open_gate(&key),
             }
         }

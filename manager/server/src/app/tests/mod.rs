@@ -1,10 +1,13 @@
 //! The deciding thread as a whole, with a store in memory and agents played by the test. No broker, no HTTP.
 
 mod agents;
+mod children;
 mod events;
 mod failures;
 mod limits;
 mod performing;
+mod queues;
+mod schedules;
 mod stage;
 mod workers;
 

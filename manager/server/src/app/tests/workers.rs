@@ -40,7 +40,7 @@ async fn a_long_poll_wakes_when_a_task_comes() {
         tokio::spawn(
             async move { app.poll_tasks(&tenant(), "first", None, "patient", 1, Duration::from_secs(60)).await.unwrap() },
         );
-    while world.app.inner.core.ask(|reply| Message::QueueSizes { tenant: tenant(), reply }).await.is_err() {}
+    while world.app.inner.core.ask(|reply| Message::Queues { tenant: tenant(), reply }).await.is_err() {}
     world.start("two_steps").await;
     let tasks = tokio::time::timeout(PATIENCE, waiting).await.expect("the poll wakes").unwrap();
     assert_eq!(tasks.len(), 1);

@@ -4,6 +4,7 @@ mod by_reference;
 mod get;
 mod log;
 mod poll;
+mod poll_data;
 mod queues;
 mod search;
 mod update;
@@ -26,6 +27,10 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(queues::size))
         .routes(routes!(queues::sizes))
         .routes(routes!(queues::all))
+        .routes(routes!(queues::all_verbose))
+        .routes(routes!(queues::requeue))
+        .routes(routes!(poll_data::of_type))
+        .routes(routes!(poll_data::of_all))
         .routes(routes!(search::search))
         .routes(routes!(search::search_v2))
 }

@@ -1,0 +1,71 @@
+//! Feeding an event to a workflow.
+
+use std::sync::Arc;
+
+use conductor_engine::{Catalogue, Context, Event, LocalTime, Refusal};
+use conductor_model::{TaskDef, TenantName, Timestamp, WorkflowId};
+use conductor_store::{Store, StoreError};
+
+use super::Core;
+use super::polling::Polling;
+
+impl Core {
+    /// Feeds an event to a workflow, applies what was decided to the indices and notes what is to be stored.
+    pub(super) fn decide(&mut self, workflow: WorkflowId, event: Event) -> Result<(), DecideError> {
+        let Some(run) = self.runs.get(workflow, self.store.as_ref(), self.batch_number)? else {
+            return Err(DecideError::UnknownWorkflow);
+        };
+        let stored_revision = run.workflow().revision;
+        let runs_by = Arc::clone(&run.workflow().snapshot);
+        let tenant = run.workflow().tenant.clone();
+        let catalogue = AsItIsNow { store: self.store.as_ref(), polling: &self.polling, tenant, now: self.now };
+        let mut context = Context { now: self.now, jitter: self.world.chance(), ids: self.world.ids(), catalogue: &catalogue };
+        let decision = run.decide(event, &mut context).map_err(DecideError::Refused)?;
+        self.metrics.decisions.inc();
+        let snapshot = (run.workflow().snapshot != runs_by).then(|| Arc::clone(run.plan().snapshot()));
+        self.apply(workflow, Some(stored_revision), snapshot, decision);
+        self.follow_up();
+        Ok(())
+    }
+}
+
+/// What the engine may ask of the world beside: task definitions as they are stored, and who polls.
+pub(super) struct AsItIsNow<'s> {
+    pub(super) store: &'s dyn Store,
+    pub(super) polling: &'s Polling,
+    pub(super) tenant: TenantName,
+    pub(super) now: Timestamp,
+}
+
+impl Catalogue for AsItIsNow<'_> {
+    fn is_polled(&self, definition_name: &str, domain: Option<&str>) -> bool {
+        self.polling.is_active(&self.tenant, definition_name, domain, self.now)
+    }
+
+    fn moment_in_zone(&self, zone: &str, local: LocalTime) -> Option<Timestamp> {
+        let zone = jiff::tz::TimeZone::get(zone).ok()?;
+        let shown = jiff::Timestamp::from_millisecond(local.0.0).ok()?.to_zoned(jiff::tz::TimeZone::UTC).datetime();
+        Some(Timestamp(shown.to_zoned(zone).ok()?.timestamp().as_millisecond()))
+    }
+
+    fn task_definition(&self, name: &str) -> Option<Arc<TaskDef>> {
+        match self.store.task_def(&self.tenant, name) {
+            Ok(definition) => definition.map(Arc::new),
+            Err(error) => {
+                tracing::error!(%error, name, "a task definition cannot be read; going on as if there were none");
+                None
+            }
+        }
+    }
+}
+
+/// Why an event changed nothing.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DecideError {
+    #[error("there is no such workflow")]
+    UnknownWorkflow,
+    #[error(transparent)]
+    Refused(Refusal),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

@@ -1,0 +1,156 @@
+//! Limits on running workflows (`rateLimitConfig` of a workflow definition): runs whose key comes to the same text share so
+//! many places. With policy QUEUE a run that finds none is started and held back: it has its turn when another ends, higher
+//! priority first, then older. With policy REJECT it is refused. Derived from the workflow records, so that a restart
+//! changes nothing; the limit in force is that of the definition that the next run in line was started by.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use conductor_engine::{Plan, StartRequest};
+use conductor_model::definition::RateLimitPolicy;
+use conductor_model::{TenantName, WorkflowId, WorkflowRecord};
+
+use super::Core;
+use super::follow_up::FollowUp;
+use super::message::CommandError;
+
+/// What runs must share to be counted together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct LineKey {
+    pub(super) tenant: TenantName,
+    /// Name of the workflow definition.
+    pub(super) name: String,
+    /// What the rate limit's key comes to.
+    pub(super) key: String,
+}
+
+/// Runs with a key: those that go on, and those that wait for their turn.
+#[derive(Debug, Default)]
+struct Line {
+    going: BTreeSet<WorkflowId>,
+    waiting: BTreeSet<(Reverse<u8>, WorkflowId)>,
+}
+
+/// All lines.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    lines: HashMap<LineKey, Line>,
+    /// In which line a run stands.
+    of: BTreeMap<WorkflowId, LineKey>,
+}
+
+/// How a run stands in its line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It has a place.
+    Going,
+    /// It waits for one.
+    Waiting,
+    /// It is over.
+    Over,
+}
+
+impl Turns {
+    /// Takes note of how a run stands. Its line when a place in it became free.
+    pub(super) fn observe(&mut self, id: WorkflowId, key: LineKey, priority: u8, standing: Standing) -> Option<LineKey> {
+        let line = self.lines.entry(key.clone()).or_default();
+        let waiting = (Reverse(priority), id);
+        let had_place = line.going.contains(&id);
+        match standing {
+            Standing::Going => {
+                line.waiting.remove(&waiting);
+                line.going.insert(id);
+                self.of.insert(id, key);
+                None
+            }
+            Standing::Waiting => {
+                line.waiting.insert(waiting);
+                self.of.insert(id, key.clone());
+                line.going.remove(&id).then_some(key)
+            }
+            Standing::Over => {
+                line.waiting.remove(&waiting);
+                line.going.remove(&id);
+                self.of.remove(&id);
+                if line.going.is_empty() && line.waiting.is_empty() {
+                    self.lines.remove(&key);
+                    return None;
+                }
+                had_place.then_some(key)
+            }
+        }
+    }
+
+    fn going(&self, key: &LineKey) -> usize {
+        self.lines.get(key).map_or(0, |line| line.going.len())
+    }
+
+    fn next(&self, key: &LineKey) -> Option<WorkflowId> {
+        self.lines.get(key)?.waiting.first().map(|(_, id)| *id)
+    }
+
+    fn waits(&self, key: &LineKey) -> bool {
+        self.lines.get(key).is_some_and(|line| !line.waiting.is_empty())
+    }
+
+    /// Lines in which somebody waits.
+    pub(super) fn with_waiting(&self) -> Vec<LineKey> {
+        self.lines.iter().filter(|(_, line)| !line.waiting.is_empty()).map(|(key, _)| key.clone()).collect()
+    }
+}
+
+/// The standing that a record says.
+pub(super) fn standing(record: &WorkflowRecord) -> Option<(LineKey, Standing)> {
+    let key = record.rate_limit_key.clone()?;
+    let standing = match (record.status.is_terminal(), record.rate_limited) {
+        (true, _) => Standing::Over,
+        (false, true) => Standing::Waiting,
+        (false, false) => Standing::Going,
+    };
+    Some((LineKey { tenant: record.tenant.clone(), name: record.name.clone(), key }, standing))
+}
+
+impl Core {
+    /// Puts a run that is to be started into its line, where its definition has one: it goes at once, waits, or is refused.
+    pub(super) fn line_up(&self, plan: &Plan, request: &mut StartRequest) -> Result<(), CommandError> {
+        let definition = &plan.snapshot().workflow;
+        let Some(config) = &definition.rate_limit_config else { return Ok(()) };
+        let Some(most) = usize::try_from(config.concurrent_exec_limit).ok().filter(|most| *most > 0) else { return Ok(()) };
+        let Some(key) = plan.rate_limit_key(request) else { return Ok(()) };
+        let line = LineKey { tenant: request.tenant.clone(), name: definition.name.clone(), key };
+        let full = self.index.turns.going(&line) >= most || self.index.turns.waits(&line);
+        if full && config.policy == RateLimitPolicy::Reject {
+            return Err(CommandError::RateLimited { name: line.name, key: line.key, most });
+        }
+        request.rate_limited = full;
+        request.rate_limit_key = Some(line.key);
+        Ok(())
+    }
+
+    /// Takes note of how a workflow stands in its line; who is next is followed up.
+    pub(super) fn observe_turn(&mut self, record: &WorkflowRecord) {
+        let Some((key, standing)) = standing(record) else { return };
+        if let Some(line) = self.index.turns.observe(record.id, key, record.priority, standing) {
+            self.next_turn(&line);
+        }
+    }
+
+    /// Gives the next run of a line its turn, if there is a place.
+    pub(super) fn next_turn(&mut self, line: &LineKey) {
+        let Some(next) = self.index.turns.next(line) else { return };
+        let most = match self.runs.get(next, self.store.as_ref(), self.batch_number) {
+            Ok(Some(run)) => {
+                let config = run.plan().snapshot().workflow.rate_limit_config.as_ref();
+                config.and_then(|config| usize::try_from(config.concurrent_exec_limit).ok()).unwrap_or(usize::MAX)
+            }
+            Ok(None) => return,
+            Err(error) => {
+                self.failed.get_or_insert(error);
+                return;
+            }
+        };
+        if self.index.turns.going(line) < most.max(1) {
+            self.follow_ups.push(FollowUp::Admit { workflow: next });
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Queues of tasks that wait for pollers, and who polls them.
+
+use conductor_model::{AgentId, TenantName, WorkflowId};
+
+use super::core::{Message, PollSeen, QueueView};
+use super::{App, AppError};
+
+impl App {
+    /// Every queue with tasks in it.
+    ///
+    /// # Errors
+    /// When the manager shuts down.
+    pub async fn queues(&self, tenant: &TenantName) -> Result<Vec<QueueView>, AppError> {
+        let tenant = tenant.clone();
+        Ok(self.inner.core.ask(|reply| Message::Queues { tenant, reply }).await?)
+    }
+
+    /// The last poll of each worker, for one task type or for all.
+    ///
+    /// # Errors
+    /// When the manager shuts down.
+    pub async fn poll_data(&self, tenant: &TenantName, task_type: Option<&str>) -> Result<Vec<PollSeen>, AppError> {
+        let (tenant, task_type) = (tenant.clone(), task_type.map(str::to_owned));
+        Ok(self.inner.core.ask(|reply| Message::PollData { tenant, task_type, reply }).await?)
+    }
+
+    /// Puts tasks of a type that wait nowhere back where pollers find them; how many wait there then.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn requeue(&self, tenant: &TenantName, task_type: &str) -> Result<u64, AppError> {
+        let (tenant, task_type) = (tenant.clone(), task_type.to_owned());
+        Ok(self.inner.core.ask(|reply| Message::Requeue { tenant, task_type, reply }).await?)
+    }
+
+    /// Puts what is open of a workflow back where it waits.
+    ///
+    /// # Errors
+    /// `not-found`.
+    pub async fn look_at_workflow(&self, tenant: &TenantName, workflow: WorkflowId) -> Result<(), AppError> {
+        let tenant = tenant.clone();
+        Ok(self.inner.core.ask(|reply| Message::LookAgain { tenant, workflow, reply }).await?)
+    }
+
+    /// Forgets an agent. With `force` its tasks are lost, else it must have none.
+    ///
+    /// # Errors
+    /// `not-found`; `agent-busy`.
+    pub async fn remove_agent(&self, tenant: &TenantName, agent: AgentId, force: bool) -> Result<(), AppError> {
+        let tenant = tenant.clone();
+        Ok(self.inner.core.ask(|reply| Message::RemoveAgent { tenant, agent, force, reply }).await?)
+    }
+}
