@@ -20,6 +20,17 @@ pub struct Args {
     pub slots: u32,
     /// Below which folder the stack and databases lie while this runs. On the disk that is measured.
     pub work_dir: PathBuf,
+    /// Only this part of the figures.
+    pub only: Option<Half>,
+}
+
+/// A part of the figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Half {
+    /// What agents do, and the sizes.
+    Agents,
+    /// The engine, and what polling workers do.
+    Workers,
 }
 
 impl Args {
@@ -30,7 +41,7 @@ impl Args {
     pub fn read() -> Result<Self, BenchError> {
         let exe = std::env::current_exe().map_err(BenchError::io("find this program's own path"))?;
         let beside = exe.parent().unwrap_or_else(|| Path::new(".")).to_owned();
-        let (mut bin_dir, mut agent, mut out, mut work_dir) = (beside.clone(), None, None, None);
+        let (mut bin_dir, mut agent, mut out, mut work_dir, mut only) = (beside.clone(), None, None, None, None);
         let mut slots = SLOTS;
         let mut words = std::env::args_os().skip(1);
         while let Some(word) = words.next() {
@@ -44,6 +55,7 @@ impl Args {
                 Some("--out") => out = Some(value()?),
                 Some("--slots") => slots = number(&value()?)?,
                 Some("--work-dir") => work_dir = Some(value()?),
+                Some("--only") => only = Some(half(&value()?)?),
                 _ => return Err(BenchError::Usage { reason: format!("{} is not understood", word.display()) }),
             }
         }
@@ -54,6 +66,7 @@ impl Args {
             noop: absolute(&beside.join("conductor-noop"))?,
             out: out.unwrap_or_else(|| target.join("bench.json")),
             slots,
+            only,
             work_dir: absolute(&work_dir.unwrap_or_else(|| target.to_owned()))?,
         };
         for path in [&args.manager, &args.agent, &args.noop] {
@@ -68,6 +81,14 @@ impl Args {
 fn number(word: &Path) -> Result<u32, BenchError> {
     let number = word.to_str().and_then(|word| word.parse().ok()).filter(|number| *number > 0);
     number.ok_or_else(|| BenchError::Usage { reason: format!("{} is no number above 0", word.display()) })
+}
+
+fn half(word: &Path) -> Result<Half, BenchError> {
+    match word.to_str() {
+        Some("agents") => Ok(Half::Agents),
+        Some("workers") => Ok(Half::Workers),
+        _ => Err(BenchError::Usage { reason: format!("{} is neither `agents` nor `workers`", word.display()) }),
+    }
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, BenchError> {

@@ -85,6 +85,63 @@ fn fork(step: Step, branches: usize) -> Value {
     workflow(&step.fork(branches), &tasks)
 }
 
+/// Steps of the workflow that polling workers do: the number that others have published a figure for.
+pub const SDK_STEPS: usize = 13;
+
+/// Name of the task definition of one such step.
+#[must_use]
+pub fn sdk_task(step: usize) -> String {
+    format!("bench_worker_{step}")
+}
+
+/// Name of the workflow of that many such steps in sequence.
+#[must_use]
+pub fn sdk_workflow(steps: usize) -> String {
+    format!("bench_worker_sequence_{steps}")
+}
+
+/// Task definitions for polling workers.
+#[must_use]
+pub fn worker_tasks() -> Vec<Value> {
+    (0..SDK_STEPS).map(|step| json!({"name": sdk_task(step), "retryCount": 0, "responseTimeoutSeconds": 120})).collect()
+}
+
+/// Name of the workflow that forks into as many branches as its input says.
+pub const DYNAMIC_FORK: &str = "bench_dynamic_fork";
+/// Name of the workflow that loops.
+pub const LOOP: &str = "bench_loop";
+/// Rounds of the loop.
+pub const LOOP_ROUNDS: usize = 10_000;
+/// Name of the workflow that waits for a time that its input says.
+pub const WAIT: &str = "bench_wait";
+
+/// Workflow definitions that need no agent.
+#[must_use]
+pub fn worker_workflows() -> Vec<Value> {
+    let sequence = |steps: usize| {
+        let tasks: Vec<Value> = (0..steps)
+            .map(|step| json!({"name": sdk_task(step), "taskReferenceName": format!("s{step}"), "type": "SIMPLE", "inputParameters": {"x": "${workflow.input.x}"}}))
+            .collect();
+        workflow(&sdk_workflow(steps), &json!(tasks))
+    };
+    let fork = json!([
+        {"name": "fork", "taskReferenceName": "fork", "type": "FORK_JOIN_DYNAMIC",
+         "inputParameters": {"tasks": "${workflow.input.tasks}", "inputs": "${workflow.input.inputs}"},
+         "dynamicForkTasksParam": "tasks", "dynamicForkTasksInputParamName": "inputs"},
+        {"name": "join", "taskReferenceName": "join", "type": "JOIN"},
+    ]);
+    let rounds = json!([
+        {"name": "loop", "taskReferenceName": "loop", "type": "DO_WHILE", "inputParameters": {"rounds": LOOP_ROUNDS},
+         "loopCondition": "$.loop.iteration < $.rounds",
+         "loopOver": [{"name": "nothing", "taskReferenceName": "nothing", "type": "NOOP"}], "keepLastN": 10},
+    ]);
+    let wait = json!([
+        {"name": "wait", "taskReferenceName": "wait", "type": "WAIT", "inputParameters": {"duration": "${workflow.input.duration}"}},
+    ]);
+    let others = [workflow(DYNAMIC_FORK, &fork), workflow(LOOP, &rounds), workflow(WAIT, &wait)];
+    [sequence(1), sequence(SDK_STEPS)].into_iter().chain(others).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use conductor_model::{TaskDef, WorkflowDef};

@@ -9,7 +9,9 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum BenchError {
     /// The command line is not understood.
-    #[error("{reason}; known are --bin-dir DIR, --agent-binary FILE, --slots N, --out FILE and --work-dir DIR")]
+    #[error(
+        "{reason}; known are --bin-dir DIR, --agent-binary FILE, --slots N, --out FILE, --work-dir DIR and --only agents|workers"
+    )]
     Usage {
         /// What is wrong.
         reason: String,

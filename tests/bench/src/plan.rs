@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::args::Args;
+use serde_json::Value;
+
+use crate::args::{Args, Half};
 use crate::definitions::{self, FORK_SIZES, Step};
 use crate::error::BenchError;
 use crate::measure::{self, Latency, Shape, Throughput};
@@ -11,7 +13,7 @@ use crate::report::Report;
 use crate::report::Target::{AtLeast, AtMost, None as Shown};
 use crate::stack::{AGENTS, Part, Stack};
 use crate::stats::percentile;
-use crate::{limits, plugin};
+use crate::{limits, plan_workers, plugin};
 
 /// How long the stack is left alone before its memory is read.
 const REST: Duration = Duration::from_secs(10);
@@ -31,13 +33,24 @@ const AGENT_BYTES: f64 = 8e6;
 /// # Errors
 /// When something cannot be measured.
 pub async fn measure(args: &Args, dir: &Path, report: &mut Report) -> Result<(), BenchError> {
+    if args.only != Some(Half::Workers) {
+        agents(args, dir, report).await?;
+    }
+    if args.only != Some(Half::Agents) {
+        plan_workers::measure(args, &dir.join("workers"), report).await?;
+    }
+    Ok(())
+}
+
+/// The first half: sizes, the machine's limits, and what agents do.
+async fn agents(args: &Args, dir: &Path, report: &mut Report) -> Result<(), BenchError> {
     eprintln!("sizes and start");
     sizes(args, dir, report).await?;
     eprintln!("limits of this machine");
     report.add("limit_spawn_per_s", "limit: processes", "1/s", limits::spawns_per_s(&args.noop)?, Shown);
     report.add("limit_store_decisions_per_s", "limit: SQLite decisions", "1/s", limits::decisions_per_s(dir)?, Shown);
     eprintln!("a stack with {AGENTS} agents of {} slots", args.slots);
-    let mut stack = Stack::start(args, dir).await?;
+    let mut stack = Stack::start(args, dir, AGENTS).await?;
     let result = on_stack(args, dir, &mut stack, report).await;
     // A stack that ended explains more than a request that failed.
     stack.check().and(result)
@@ -85,9 +98,17 @@ async fn prepare(args: &Args, dir: &Path, stack: &Stack) -> Result<(), BenchErro
         let uploaded = stack.client.upload_plugin(archive, plugin::MEDIA_TYPE).await;
         uploaded.map_err(BenchError::client("uploading a plugin"))?;
     }
+    register(stack, &definitions::tasks(), &definitions::workflows()).await
+}
+
+/// Stores definitions.
+///
+/// # Errors
+/// When the manager refuses one.
+pub async fn register(stack: &Stack, tasks: &[Value], workflows: &[Value]) -> Result<(), BenchError> {
     let client = &stack.client;
-    client.put_task_defs(&definitions::tasks()).await.map_err(BenchError::client("storing task definitions"))?;
-    let stored = client.put_workflow_defs(&definitions::workflows()).await;
+    client.put_task_defs(tasks).await.map_err(BenchError::client("storing task definitions"))?;
+    let stored = client.put_workflow_defs(workflows).await;
     let refused = stored.map_err(BenchError::client("storing workflow definitions"))?.bulk_error_results;
     match refused.first_key_value() {
         None => Ok(()),

@@ -55,20 +55,20 @@ pub enum Part {
 }
 
 impl Stack {
-    /// Brings the stack up below `dir`.
+    /// Brings a stack with so many agents up below `dir`.
     ///
     /// # Errors
     /// When it ends or does not answer in time.
-    pub async fn start(args: &Args, dir: &Path) -> Result<Self, BenchError> {
+    pub async fn start(args: &Args, dir: &Path, agents: u32) -> Result<Self, BenchError> {
         let ready_file = dir.join("ready.json");
         let mut command = Command::new(&args.manager);
         command.arg("dev").arg("--data-dir").arg(dir.join("dev")).args(["--listen", "127.0.0.1:0"]);
-        command.arg("--agents").arg(AGENTS.to_string()).arg("--slots").arg(args.slots.to_string());
+        command.arg("--agents").arg(agents.to_string()).arg("--slots").arg(args.slots.to_string());
         command.arg("--ready-file").arg(&ready_file).arg("--agent-binary").arg(&args.agent);
         let mut program = Program::start("the development stack", &mut command, &dir.join("dev.log"))?;
         let ready = wait_ready(&mut program, &ready_file).await?;
-        if ready.agents.len() != AGENTS as usize {
-            let reason = format!("it names {} agents, {AGENTS} were asked for", ready.agents.len());
+        if ready.agents.len() != agents as usize {
+            let reason = format!("it names {} agents, {agents} were asked for", ready.agents.len());
             return Err(BenchError::Shape { what: "the ready file", reason });
         }
         let client = Client::new(&ready.api, Some(&ready.token)).map_err(BenchError::client("making a client"))?;

@@ -11,10 +11,10 @@ use crate::stats::median;
 
 /// Tasks over all rounds of one size, as far as the bounds on rounds allow.
 const TASKS: usize = 5_000;
-const ROUNDS_MIN: usize = 3;
+const ROUNDS_MIN: usize = 5;
 const ROUNDS_MAX: usize = 30;
 /// No further round begins after this.
-const TIME_MAX: Duration = Duration::from_secs(12);
+const TIME_MAX: Duration = Duration::from_secs(15);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// µs per task of one workflow with that many parallel tasks, from its start to its end.
