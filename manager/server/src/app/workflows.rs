@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use conductor_engine::{Event, StartRequest, WorkerUpdate};
 pub use conductor_model::IdempotencyStrategy;
-use conductor_model::{TaskId, TaskRecord, TenantName, WorkflowDef, WorkflowId};
+use conductor_model::{TaskId, TenantName, WorkflowDef, WorkflowId};
 use conductor_placement::Unplaced;
 use serde_json::{Map, Value};
 
-use super::core::{CommandError, Message, PollRequest, StartOrder};
+use super::core::{CommandError, HandedOut, Message, PollRequest, StartOrder, UpdateOrder};
 use super::{App, AppError};
 use crate::clock::{self, SystemIds};
 
@@ -127,7 +127,7 @@ impl App {
         worker: &str,
         count: usize,
         wait: Duration,
-    ) -> Result<Vec<TaskRecord>, AppError> {
+    ) -> Result<Vec<HandedOut>, AppError> {
         let request = |reply| PollRequest {
             tenant: tenant.clone(),
             task_type: task_type.to_owned(),
@@ -145,8 +145,23 @@ impl App {
     /// # Errors
     /// `not-found`; `task-on-agent` for a task that an agent runs.
     pub async fn update_task(&self, tenant: &TenantName, update: WorkerUpdate) -> Result<(), AppError> {
+        self.update_and_take(tenant, update, None, None).await.map(|_| ())
+    }
+
+    /// As [`App::update_task`], for a worker that says which workflow the task belongs to (`claimed`), and wants the next
+    /// task of the same type and domain (`next_for`: its name). Both are stored together, so that it waits once.
+    ///
+    /// # Errors
+    /// As [`App::update_task`]; `workflow-mismatch`.
+    pub async fn update_and_take(
+        &self,
+        tenant: &TenantName,
+        update: WorkerUpdate,
+        claimed: Option<String>,
+        next_for: Option<String>,
+    ) -> Result<Option<HandedOut>, AppError> {
         let tenant = tenant.clone();
-        Ok(self.inner.core.ask(|reply| Message::Update { tenant, update, reply }).await?)
+        Ok(self.inner.core.ask(|reply| Message::Update(UpdateOrder { tenant, update, claimed, next_for, reply })).await?)
     }
 
     /// The open task at a step, by reference; `None` when there is none.

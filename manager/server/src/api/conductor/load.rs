@@ -3,18 +3,20 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use conductor_engine::Plan;
 use conductor_model::{TaskRecord, TenantName, WorkflowId, WorkflowRecord};
 use rustc_hash::FxHashMap;
 use serde_json::value::RawValue;
 
-use super::render::{TaskView, WorkflowView};
+use super::render::{Home, TaskView, WorkflowView};
 use super::summary::TaskSummary;
 use crate::api::ApiError;
 use crate::api::limits::CHUNK_ROWS;
 use crate::api::state::ApiState;
 use crate::app::AppError;
+use crate::app::core::HandedOut;
 
 /// A workflow's record, or 404.
 pub(super) async fn workflow(state: &ApiState, tenant: &TenantName, id: WorkflowId) -> Result<WorkflowRecord, ApiError> {
@@ -101,8 +103,24 @@ pub(super) async fn tasks_json(
     tasks
         .iter()
         .filter_map(|task| Some((task, homes.get(&task.workflow_id)?)))
-        .map(|(task, (workflow, plan))| raw(&TaskView::new(task, workflow, plan)))
+        .map(|(task, (workflow, plan))| raw(&TaskView::new(task, Home::of(workflow, plan))))
         .collect()
+}
+
+/// Tasks that are handed to a worker, as JSON. Nothing is read for it.
+pub(super) fn handed_json(handed: &[HandedOut]) -> Result<Vec<Box<RawValue>>, ApiError> {
+    handed.iter().map(handed_view).collect()
+}
+
+fn handed_view(handed: &HandedOut) -> Result<Box<RawValue>, ApiError> {
+    let home = Home { name: &handed.workflow_name, correlation_id: handed.correlation_id.as_deref(), plan: &handed.plan };
+    raw(&TaskView::new(&handed.task, home))
+}
+
+/// The answer that hands one task to a worker; 204 when there is none.
+pub(super) fn handed_answer(handed: Option<&HandedOut>) -> Result<Response, ApiError> {
+    let shown = handed.map(handed_view).transpose()?;
+    Ok(shown.map_or_else(|| StatusCode::NO_CONTENT.into_response(), |task| Json(task).into_response()))
 }
 
 /// The answer that shows one task.

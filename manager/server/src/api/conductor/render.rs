@@ -123,9 +123,28 @@ fn references(reference: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// What a task's view says of its workflow.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Home<'a> {
+    /// Name of the definition.
+    pub(super) name: &'a str,
+    /// The starter's own id.
+    pub(super) correlation_id: Option<&'a str>,
+    /// What it runs by.
+    pub(super) plan: &'a Plan,
+}
+
+impl<'a> Home<'a> {
+    /// Of a workflow that was read.
+    pub(super) fn of(workflow: &'a WorkflowRecord, plan: &'a Plan) -> Self {
+        Self { name: &workflow.name, correlation_id: workflow.correlation_id.as_deref(), plan }
+    }
+}
+
 impl<'a> TaskView<'a> {
-    /// A task of `workflow`, which runs by `plan`.
-    pub(super) fn new(task: &'a TaskRecord, workflow: &'a WorkflowRecord, plan: &'a Plan) -> Self {
+    /// A task of a workflow.
+    pub(super) fn new(task: &'a TaskRecord, home: Home<'a>) -> Self {
+        let plan = home.plan;
         let definition = definition_of(task, plan);
         Self {
             task_type: shown_task_type(task),
@@ -134,7 +153,7 @@ impl<'a> TaskView<'a> {
             reference_task_name: &task.reference,
             retry_count: task.attempt,
             seq: task.seq,
-            correlation_id: workflow.correlation_id.as_deref(),
+            correlation_id: home.correlation_id,
             poll_count: task.poll_count,
             task_def_name: &task.definition_name,
             scheduled_time: task.scheduled_at,
@@ -149,7 +168,7 @@ impl<'a> TaskView<'a> {
             callback_from_worker: true,
             response_timeout_seconds: definition.map_or(0, |found| found.response_timeout_seconds),
             workflow_instance_id: task.workflow_id,
-            workflow_type: &workflow.name,
+            workflow_type: home.name,
             task_id: task.id,
             reason_for_incompletion: task.reason.as_deref(),
             callback_after_seconds: task.callback_after_seconds,
@@ -198,7 +217,7 @@ impl<'a> WorkflowView<'a> {
             input: &workflow.input,
             output: &workflow.output,
             variables: &workflow.variables,
-            tasks: tasks.map(|tasks| tasks.iter().map(|task| TaskView::new(task, workflow, plan)).collect()),
+            tasks: tasks.map(|tasks| tasks.iter().map(|task| TaskView::new(task, Home::of(workflow, plan))).collect()),
             correlation_id: workflow.correlation_id.as_deref(),
             idempotency_key: workflow.idempotency_key.as_deref(),
             priority: workflow.priority,
@@ -229,7 +248,7 @@ mod tests {
     #[test]
     fn a_workers_task_reads_as_sdks_expect() {
         let (workflow, plan, tasks) = sample::forked_run();
-        let task = json!(TaskView::new(&tasks[1], &workflow, &plan));
+        let task = json!(TaskView::new(&tasks[1], Home::of(&workflow, &plan)));
         assert_eq!(task["taskType"], "greet");
         assert_eq!(task["taskDefName"], "greet");
         assert_eq!(task["status"], "IN_PROGRESS");
@@ -247,7 +266,7 @@ mod tests {
     #[test]
     fn a_fork_is_called_fork_and_times_out_never() {
         let (workflow, plan, tasks) = sample::forked_run();
-        let task = json!(TaskView::new(&tasks[0], &workflow, &plan));
+        let task = json!(TaskView::new(&tasks[0], Home::of(&workflow, &plan)));
         assert_eq!(task["taskType"], "FORK");
         assert_eq!(task["workflowTask"]["type"], "FORK_JOIN");
         assert_eq!(task["responseTimeoutSeconds"], 0);

@@ -7,7 +7,7 @@ use conductor_model::{AgentId, IdempotencyStrategy, TaskId, TenantName, Workflow
 use serde_json::Value;
 
 use super::follow_up::Launched;
-use super::message::{Answer, CommandError, Reply, StartKey, StartOrder};
+use super::message::{Answer, CommandError, Reply, StartKey, StartOrder, UpdateOrder};
 use super::{AsItIsNow, Core, DecideError};
 
 impl Core {
@@ -116,24 +116,40 @@ impl Core {
         }
     }
 
-    /// A worker reports. On a task that is over, the report is accepted and dropped.
-    pub(super) fn update(&mut self, tenant: &TenantName, update: WorkerUpdate, reply: Reply<()>) {
+    /// A worker reports, and may be handed the next task in the same turn. On a task that is over, the report is accepted
+    /// and dropped.
+    pub(super) fn update(&mut self, order: UpdateOrder) {
+        let UpdateOrder { tenant, update, claimed, next_for, reply } = order;
         let task = update.task;
-        let result = self.workflow_of_task(tenant, task).and_then(|workflow| {
-            let Some(workflow) = workflow else { return Ok(()) };
-            if self.runs.peek(workflow).and_then(|run| run.task(task)).is_some_and(|record| record.agent.is_some()) {
-                return Err(CommandError::TaskOnAgent(task));
+        match self.apply_update(&tenant, update, claimed) {
+            Ok(workflow) => {
+                let next = workflow.zip(next_for).and_then(|(workflow, worker)| self.next_like(workflow, task, &worker));
+                self.building.reply(reply, next);
             }
-            match self.decide(workflow, Event::Updated(update)) {
-                Ok(_) | Err(DecideError::Refused(Refusal::TaskOver { .. } | Refusal::WorkflowStatus { .. })) => Ok(()),
-                Err(error) => Err(command_error(error, workflow)),
-            }
-        });
-        match result {
-            Ok(()) => self.building.reply(reply, ()),
             Err(error) => {
                 let _ = reply.send(Err(error));
             }
+        }
+    }
+
+    /// The workflow, where the report could change something.
+    fn apply_update(
+        &mut self,
+        tenant: &TenantName,
+        update: WorkerUpdate,
+        claimed: Option<String>,
+    ) -> Result<Option<WorkflowId>, CommandError> {
+        let task = update.task;
+        let Some(workflow) = self.workflow_of_task(tenant, task)? else { return Ok(None) };
+        if let Some(claimed) = claimed.filter(|claimed| *claimed != workflow.to_string()) {
+            return Err(CommandError::WorkflowMismatch { claimed, task, workflow });
+        }
+        if self.runs.peek(workflow).and_then(|run| run.task(task)).is_some_and(|record| record.agent.is_some()) {
+            return Err(CommandError::TaskOnAgent(task));
+        }
+        match self.decide(workflow, Event::Updated(update)) {
+            Ok(()) | Err(DecideError::Refused(Refusal::TaskOver { .. } | Refusal::WorkflowStatus { .. })) => Ok(Some(workflow)),
+            Err(error) => Err(command_error(error, workflow)),
         }
     }
 

@@ -69,6 +69,16 @@ pub enum CommandError {
         /// How many.
         tasks: usize,
     },
+    /// The task belongs to another workflow than the worker says.
+    #[error("workflowInstanceId is {claimed:?}, but task {task} belongs to workflow {workflow}")]
+    WorkflowMismatch {
+        /// What the worker says.
+        claimed: String,
+        /// The task.
+        task: TaskId,
+        /// Its workflow.
+        workflow: WorkflowId,
+    },
     /// An agent runs the task; workers do not report on it.
     #[error("task {0} is run by an agent")]
     TaskOnAgent(TaskId),
@@ -138,7 +148,35 @@ pub struct PollRequest {
     /// Wait until then for the first one.
     pub until: Timestamp,
     /// The tasks; none when the time is over.
-    pub reply: Reply<Vec<TaskRecord>>,
+    pub reply: Reply<Vec<HandedOut>>,
+}
+
+/// A task as it is handed to a worker, with what is shown of its workflow: nobody has to read that from the store.
+#[derive(Clone, Debug)]
+pub struct HandedOut {
+    /// The task.
+    pub task: TaskRecord,
+    /// Name of the workflow's definition.
+    pub workflow_name: String,
+    /// The starter's own id for the workflow.
+    pub correlation_id: Option<String>,
+    /// What the workflow runs by.
+    pub plan: Arc<Plan>,
+}
+
+/// A worker's report.
+#[derive(Debug)]
+pub struct UpdateOrder {
+    /// Owner.
+    pub tenant: TenantName,
+    /// The report.
+    pub update: WorkerUpdate,
+    /// The workflow that the worker believes the task to belong to.
+    pub claimed: Option<String>,
+    /// Who wants the next task of the same type and domain, in the same turn.
+    pub next_for: Option<String>,
+    /// The next task.
+    pub reply: Reply<Option<HandedOut>>,
 }
 
 /// An agent as it presents itself in a message.
@@ -180,7 +218,7 @@ pub enum Message {
     /// Delete a workflow that is over.
     Remove { tenant: TenantName, workflow: WorkflowId, reply: Reply<()> },
     /// A worker reports.
-    Update { tenant: TenantName, update: WorkerUpdate, reply: Reply<()> },
+    Update(UpdateOrder),
     /// A worker polls.
     Poll(PollRequest),
     /// Which task is open at a step?
@@ -253,7 +291,8 @@ impl Message {
         }
         match self {
             Self::Start(order) => no(order.reply, why),
-            Self::Control { reply, .. } | Self::Update { reply, .. } => no(reply, why),
+            Self::Control { reply, .. } => no(reply, why),
+            Self::Update(UpdateOrder { reply, .. }) => no(reply, why),
             Self::Register { reply, .. } | Self::Holds { reply, .. } | Self::Remove { reply, .. } => no(reply, why),
             Self::Poll(request) => no(request.reply, why),
             Self::OpenTask { reply, .. } => no(reply, why),

@@ -40,7 +40,7 @@ mod turns;
 #[cfg(test)]
 pub(crate) use follow_up::NESTING_MAX;
 pub use index::QueueView;
-pub use message::{Announcement, CommandError, CoreHandle, Message, PollRequest, Sender, StartOrder};
+pub use message::{Announcement, CommandError, CoreHandle, HandedOut, Message, PollRequest, Sender, StartOrder, UpdateOrder};
 pub use performing::Turn;
 pub use poll_data::PollSeen;
 pub(crate) use reports::output_path;
@@ -331,7 +331,7 @@ impl Core {
             Message::Start(order) => self.start(order),
             Message::Control { tenant, workflow, event, reply } => self.control(&tenant, workflow, event, reply),
             Message::Remove { tenant, workflow, reply } => self.remove(&tenant, workflow, reply),
-            Message::Update { tenant, update, reply } => self.update(&tenant, update, reply),
+            Message::Update(order) => self.update(order),
             Message::Poll(request) => self.poll(request),
             Message::OpenTask { tenant, workflow, reference, reply } => self.open_task(&tenant, workflow, &reference, reply),
             Message::Explain { tenant, task, reply } => self.explain(&tenant, task, reply),

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use conductor_engine::{Event, Refusal};
-use conductor_model::{TaskId, TaskRecord, TenantName, Timestamp, WorkflowId};
+use conductor_model::{TaskId, TenantName, Timestamp, WorkflowId};
 
 use super::index::QueueKey;
 use super::limits::LimitKey;
-use super::message::{CommandError, PollRequest};
+use super::message::{CommandError, HandedOut, PollRequest};
 use super::poll_data::{ACTIVE_MS, PollData, PollSeen};
 use super::timers::Timer;
 use super::{Core, DecideError};
@@ -146,7 +146,7 @@ impl Core {
         self.room_for(&limit, workflow, task).unwrap_or(usize::MAX)
     }
 
-    fn take_tasks(&mut self, key: &QueueKey, worker: &str, count: usize) -> Vec<TaskRecord> {
+    fn take_tasks(&mut self, key: &QueueKey, worker: &str, count: usize) -> Vec<HandedOut> {
         let mut taken = Vec::new();
         let limit = LimitKey { tenant: key.tenant.clone(), name: Arc::clone(&key.task_type) };
         while taken.len() < count
@@ -162,7 +162,7 @@ impl Core {
                     if room.is_some() {
                         self.handed_out(&limit);
                     }
-                    taken.extend(self.runs.peek(workflow).and_then(|run| run.task(task)).cloned());
+                    taken.extend(self.handed(workflow, task));
                 }
                 Err(DecideError::Refused(Refusal::TaskStatus { .. })) => self.look_again(workflow, task),
                 Err(DecideError::Refused(Refusal::WorkflowStatus { .. })) => self.index.park(task),
@@ -177,6 +177,29 @@ impl Core {
 }
 
 impl Core {
+    /// The next task of the type and domain of a task that a worker is done with, unless others wait for it.
+    pub(super) fn next_like(&mut self, workflow: WorkflowId, done: TaskId, worker: &str) -> Option<HandedOut> {
+        let done = self.runs.peek(workflow)?.task(done)?;
+        let key =
+            QueueKey { tenant: done.tenant.clone(), task_type: Arc::clone(&done.definition_name), domain: done.domain.clone() };
+        self.polling.data.polled(&key, worker, self.now);
+        if self.polling.waiting_at(&key) > 0 {
+            return None;
+        }
+        self.take_tasks(&key, worker, 1).pop()
+    }
+
+    /// A task as a worker gets it.
+    fn handed(&self, workflow: WorkflowId, task: TaskId) -> Option<HandedOut> {
+        let run = self.runs.peek(workflow)?;
+        Some(HandedOut {
+            task: run.task(task)?.clone(),
+            workflow_name: run.workflow().name.clone(),
+            correlation_id: run.workflow().correlation_id.clone(),
+            plan: Arc::clone(run.plan()),
+        })
+    }
+
     /// A task that waits could not be taken: the clock was set back, and its moment is still to come. Whatever else keeps it,
     /// it does not stay in front of others.
     pub(super) fn look_again(&mut self, workflow: WorkflowId, task: TaskId) {
@@ -200,6 +223,7 @@ impl From<CommandError> for crate::app::AppError {
             CommandError::TooMany { .. } => Self::conflict("too-many", error.to_string()),
             CommandError::UnknownAgent(id) => Self::not_found("agent", id),
             CommandError::AgentBusy { .. } => Self::conflict("agent-busy", error.to_string()),
+            CommandError::WorkflowMismatch { .. } => Self::invalid("workflow-mismatch", error.to_string()),
             CommandError::TaskOnAgent(_) => Self::conflict("task-on-agent", error.to_string()),
             CommandError::ForeignAgent(_) => Self::conflict("agent-of-another-tenant", error.to_string()),
             CommandError::Unavailable => Self::Unavailable { reason: error.to_string() },

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::stage::Stage;
 use super::*;
+use crate::app::core::UpdateOrder;
 
 /// `parent` runs `child` as its one step; `child` has one step for workers.
 fn family() -> Stage {
@@ -43,12 +44,12 @@ fn control(stage: &mut Stage, workflow: WorkflowId, event: Event) {
 fn take(stage: &mut Stage) -> Vec<TaskId> {
     let mut polled = stage.poll("work", 100, 0);
     stage.round();
-    polled.try_recv().unwrap().unwrap().into_iter().map(|task| task.id).collect()
+    polled.try_recv().unwrap().unwrap().into_iter().map(|handed| handed.task.id).collect()
 }
 
 fn fail(stage: &mut Stage, task: TaskId) {
     let update = update(task, WorkerStatus::Failed);
-    stage.ask(|reply| Message::Update { tenant: tenant(), update, reply }).unwrap();
+    stage.ask(|reply| Message::Update(UpdateOrder { tenant: tenant(), update, claimed: None, next_for: None, reply })).unwrap();
 }
 
 #[test]

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::stage::{Answer, Stage};
 use super::*;
+use crate::app::core::HandedOut;
 
 const POLLERS: usize = 50;
 
@@ -16,7 +17,7 @@ fn one_step() -> Value {
 
 /// Pollers who always poll again, and complete what they get after a while.
 struct Crowd {
-    waiting: Vec<Option<Answer<Vec<TaskRecord>>>>,
+    waiting: Vec<Option<Answer<Vec<HandedOut>>>>,
     /// What is being worked on, and until when.
     busy: Vec<(Timestamp, TaskId)>,
     /// When tasks went out.
@@ -46,9 +47,9 @@ impl Crowd {
             let Some(Ok(answer)) = place.as_mut().map(|answer| answer.try_recv()) else { continue };
             *place = None;
             for task in answer.unwrap() {
-                assert_eq!(task.started_at, Some(now));
+                assert_eq!(task.task.started_at, Some(now));
                 self.starts.push(now);
-                self.busy.push((now.plus_ms(self.random.random_range(work_ms.clone())), task.id));
+                self.busy.push((now.plus_ms(self.random.random_range(work_ms.clone())), task.task.id));
             }
         }
         stage.pass_ms(1);

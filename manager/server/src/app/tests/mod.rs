@@ -89,7 +89,12 @@ impl World {
     }
 
     pub(crate) async fn poll(&self, task_type: &str) -> Option<TaskRecord> {
-        self.app.poll_tasks(&tenant(), task_type, None, "worker", 1, Duration::ZERO).await.unwrap().pop()
+        self.app
+            .poll_tasks(&tenant(), task_type, None, "worker", 1, Duration::ZERO)
+            .await
+            .unwrap()
+            .pop()
+            .map(|handed| handed.task)
     }
 
     pub(crate) async fn complete(&self, task: TaskId) {

@@ -10,7 +10,9 @@ use uuid::Uuid;
 
 use super::*;
 use crate::app::IdempotencyStrategy;
-use crate::app::core::{CommandError, Core, CoreHandle, CoreSettings, Outlets, PollRequest, StartOrder, Surroundings};
+use crate::app::core::{
+    CommandError, Core, CoreHandle, CoreSettings, HandedOut, Outlets, PollRequest, StartOrder, Surroundings, UpdateOrder,
+};
 use crate::app::definitions::compile;
 
 /// When the stage's time begins: far from 0, so that what is subtracted stays positive.
@@ -141,7 +143,7 @@ impl Stage {
     }
 
     /// Begins to poll, waiting for so many ms.
-    pub(super) fn poll(&self, task_type: &str, count: usize, wait_ms: i64) -> Answer<Vec<TaskRecord>> {
+    pub(super) fn poll(&self, task_type: &str, count: usize, wait_ms: i64) -> Answer<Vec<HandedOut>> {
         let (reply, answer) = oneshot::channel();
         self.handle.tell(Message::Poll(PollRequest {
             tenant: tenant(),
@@ -157,6 +159,7 @@ impl Stage {
 
     pub(super) fn complete(&mut self, task: TaskId) {
         let update = update(task, WorkerStatus::Completed);
-        self.ask(|reply| Message::Update { tenant: tenant(), update, reply }).unwrap();
+        self.ask(|reply| Message::Update(UpdateOrder { tenant: tenant(), update, claimed: None, next_for: None, reply }))
+            .unwrap();
     }
 }

@@ -44,7 +44,7 @@ async fn a_long_poll_wakes_when_a_task_comes() {
     world.start("two_steps").await;
     let tasks = tokio::time::timeout(PATIENCE, waiting).await.expect("the poll wakes").unwrap();
     assert_eq!(tasks.len(), 1);
-    assert_eq!(tasks[0].worker_id.as_deref(), Some("patient"));
+    assert_eq!(tasks[0].task.worker_id.as_deref(), Some("patient"));
 }
 
 #[tokio::test]
@@ -147,6 +147,6 @@ async fn a_retry_delay_passes_before_the_next_attempt() {
     let begun = Instant::now();
     let again = world.app.poll_tasks(&tenant(), "first", None, "w", 1, wait).await.unwrap();
     assert_eq!(again.len(), 1, "the next attempt comes by itself");
-    assert_eq!(again[0].attempt, 1);
+    assert_eq!(again[0].task.attempt, 1);
     assert!(begun.elapsed() < Duration::from_secs(2), "it comes when it is due, not when the poll ends");
 }

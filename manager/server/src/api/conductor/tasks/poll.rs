@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use conductor_model::TaskRecord;
 
 use super::super::load;
 use crate::api::ApiError;
@@ -14,6 +12,7 @@ use crate::api::extract::Params;
 use crate::api::limits::{POLL_TASKS_MAX, POLL_WAIT_MS_DEFAULT};
 use crate::api::state::{ApiState, shut_down};
 use crate::app::Caller;
+use crate::app::core::HandedOut;
 
 /// Hands out one task of a type, if there is one.
 #[utoipa::path(get, path = "/api/tasks/poll/{type}", tag = "tasks",
@@ -26,10 +25,7 @@ pub(super) async fn poll(
     params: Params,
 ) -> Result<Response, ApiError> {
     let mut tasks = take(&state, &caller, &task_type, &params, 1, Duration::ZERO).await?;
-    match tasks.pop() {
-        Some(task) => load::task_answer(&state, &caller.tenant, task).await,
-        None => Ok(StatusCode::NO_CONTENT.into_response()),
-    }
+    load::handed_answer(tasks.pop().as_ref())
 }
 
 /// Hands out tasks of a type; waits for the first.
@@ -51,7 +47,7 @@ pub(super) async fn poll_batch(
         return Err(ApiError::bad_request("query-invalid", message));
     }
     let tasks = take(&state, &caller, &task_type, &params, count, Duration::from_millis(wait_ms)).await?;
-    Ok(Json(load::tasks_json(&state, &caller.tenant, &tasks).await?).into_response())
+    Ok(Json(load::handed_json(&tasks)?).into_response())
 }
 
 async fn take(
@@ -61,7 +57,7 @@ async fn take(
     params: &Params,
     count: usize,
     wait: Duration,
-) -> Result<Vec<TaskRecord>, ApiError> {
+) -> Result<Vec<HandedOut>, ApiError> {
     let worker = params.text("workerid").unwrap_or(&caller.name);
     let polled = state.app.poll_tasks(&caller.tenant, task_type, params.text("domain"), worker, count, wait);
     let mut shutdown = state.shutdown();

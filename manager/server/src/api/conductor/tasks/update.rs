@@ -1,13 +1,11 @@
 //! What workers report.
 
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use conductor_engine::{WorkerStatus, WorkerUpdate};
-use conductor_model::{TaskRecord, TenantName, Timestamp};
+use conductor_model::{TenantName, Timestamp};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use std::time::Duration;
 
 use super::super::{load, plain};
 use crate::api::ApiError;
@@ -15,6 +13,7 @@ use crate::api::extract::{JsonBody, task_id};
 use crate::api::limits::UPDATE_LOG_LINES_MAX;
 use crate::api::state::ApiState;
 use crate::app::Caller;
+use crate::app::core::HandedOut;
 
 /// Conductor's TaskResult.
 #[derive(Debug, Deserialize)]
@@ -123,7 +122,9 @@ pub(super) async fn update(
     caller: Caller,
     JsonBody(result): JsonBody<TaskResult>,
 ) -> Result<Response, ApiError> {
-    Ok(plain(&apply(&state, &caller.tenant, result).await?.0.id))
+    let id = task_id(&result.task_id)?;
+    apply(&state, &caller.tenant, result, None).await?;
+    Ok(plain(&id))
 }
 
 /// Takes a worker's report and hands out the next task of the same type and domain, which saves a poll.
@@ -136,46 +137,30 @@ pub(super) async fn update_v2(
     JsonBody(result): JsonBody<TaskResult>,
 ) -> Result<Response, ApiError> {
     let worker = result.worker_id.clone().unwrap_or_else(|| caller.name.clone());
-    let (task, is_done) = apply(&state, &caller.tenant, result).await?;
-    let next = if is_done { next_task(&state, &caller.tenant, &task, &worker).await? } else { None };
-    match next {
-        Some(next) => load::task_answer(&state, &caller.tenant, next).await,
-        None => Ok(StatusCode::NO_CONTENT.into_response()),
-    }
+    load::handed_answer(apply(&state, &caller.tenant, result, Some(worker)).await?.as_ref())
 }
 
-async fn next_task(
+/// Applies a report, and takes the next task where it ended its own and somebody wants another.
+async fn apply(
     state: &ApiState,
     tenant: &TenantName,
-    done: &TaskRecord,
-    worker: &str,
-) -> Result<Option<TaskRecord>, ApiError> {
-    let domain = done.domain.as_deref();
-    let mut next = state.app.poll_tasks(tenant, &done.definition_name, domain, worker, 1, Duration::ZERO).await?;
-    Ok(next.pop())
-}
-
-/// Applies a report. The task as it was before, and whether the report ended it.
-async fn apply(state: &ApiState, tenant: &TenantName, result: TaskResult) -> Result<(TaskRecord, bool), ApiError> {
+    result: TaskResult,
+    next_for: Option<String>,
+) -> Result<Option<HandedOut>, ApiError> {
     let claimed = result.workflow_instance_id.clone().filter(|id| !id.is_empty());
     let (update, logs) = result.into_update()?;
     let is_done = !update.extend_lease && update.status != WorkerStatus::InProgress;
-    let task = load::task(state, tenant, update.task).await?;
-    if let Some(claimed) = claimed.filter(|claimed| *claimed != task.workflow_id.to_string()) {
-        let message =
-            format!("workflowInstanceId is {claimed:?}, but task {} belongs to workflow {}", task.id, task.workflow_id);
-        return Err(ApiError::bad_request("workflow-mismatch", message));
-    }
-    if !logs.is_empty() && task.agent.is_none() {
-        let (owner, id) = (tenant.clone(), task.id);
+    if !logs.is_empty() && load::task(state, tenant, update.task).await?.agent.is_none() {
+        let (owner, id) = (tenant.clone(), update.task);
         state.app.read(move |store| store.append_worker_logs(&owner, id, logs)).await?;
     }
-    state.app.update_task(tenant, update).await?;
-    Ok((task, is_done))
+    Ok(state.app.update_and_take(tenant, update, claimed, next_for.filter(|_| is_done)).await?)
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::http::StatusCode;
+
     use super::*;
     use crate::api::extract::parse_json;
 
