@@ -32,7 +32,7 @@ fn leaf() -> impl Strategy<Value = Value> {
             _ => json!({"type": "LAMBDA", "scriptExpression": "return 1", "retryCount": 1}),
         };
         step["name"] = json!("sys");
-        step["optional"] = json!(optional && kind % 3 == 0);
+        step["optional"] = json!(optional && kind.is_multiple_of(3));
         step["permissive"] = json!(permissive && kind % 3 == 1);
         step["startDelay"] = json!(if delay == 2 { 4 } else { 0 });
         step
@@ -62,7 +62,7 @@ fn block(depth: u32) -> BoxedStrategy<Value> {
         if kind > 1 {
             step["items"] = json!([1, 2]);
         }
-        if kind % 2 == 0 {
+        if kind.is_multiple_of(2) {
             step["inputParameters"] = json!({"keepLastN": 1});
         }
         step
@@ -170,12 +170,12 @@ fn event(story: &Story, (which, what, _): Pick) -> Option<Event> {
         13 => Event::Started { task, dispatch, at: story.now },
         14 | 15 => finished(Outcome::Succeeded),
         16 => finished(Outcome::Failed),
-        17 => Event::Lost { task, dispatch, reason: "gone".to_owned(), never_begun: which % 2 == 0 },
+        17 => Event::Lost { task, dispatch, reason: "gone".to_owned(), never_begun: which.is_multiple_of(2) },
         18 => Event::TaskTimer { task },
         19 => Event::Renewed { task, dispatch },
         20 => Event::Pause,
         21 | 22 => Event::Resume,
-        _ if which % 50 == 0 => Event::Terminate { reason: None },
+        _ if which.is_multiple_of(50) => Event::Terminate { reason: None },
         _ => Event::WorkflowTimer,
     })
 }
@@ -183,22 +183,24 @@ fn event(story: &Story, (which, what, _): Pick) -> Option<Event> {
 /// What the manager, other workflows and people do.
 fn system_event(story: &Story, record: &TaskRecord, which: u16, what: u8) -> Option<Event> {
     let (task, turn) = (record.id, record.turn);
-    let failure = || Err(PerformFailure { message: "no".to_owned(), terminal: which % 5 == 0 });
+    let failure = || Err(PerformFailure { message: "no".to_owned(), terminal: which.is_multiple_of(5) });
     let child = |status| {
         let workflow = record.sub_workflow_id?;
         Some(Event::ChildEnded { task, workflow, status, output: serde_json::Map::new(), reason: None })
     };
     Some(match what % 32 {
         0..=7 => Event::Performed { task, turn, result: Ok(json!(which % 3)) },
-        8 | 9 => Event::Performed { task, turn, result: Ok(json!({"statusCode": if which % 2 == 0 { 200 } else { 500 }})) },
+        8 | 9 => {
+            Event::Performed { task, turn, result: Ok(json!({"statusCode": if which.is_multiple_of(2) { 200 } else { 500 }})) }
+        }
         10 => Event::Performed { task, turn, result: failure() },
         11..=13 => child(WorkflowStatus::Completed)?,
         14 => child(WorkflowStatus::Failed)?,
-        15 | 16 => Event::ChildStarted { task, workflow: record.sub_workflow_id.unwrap_or(story.run.workflow().id) },
+        15 | 16 => Event::ChildStarted { task, workflow: record.sub_workflow_id.unwrap_or_else(|| story.run.workflow().id) },
         17 => Event::ChildRefused { task, reason: "no".to_owned() },
         18 => Event::ChildRevived { task },
-        19..=22 => Event::Retry { resume_subworkflows: which % 2 == 0 },
-        23 if which % 3 == 0 => Event::Restart { plan: None },
+        19..=22 => Event::Retry { resume_subworkflows: which.is_multiple_of(2) },
+        23 if which.is_multiple_of(3) => Event::Restart { plan: None },
         24 | 25 => Event::Rerun { from: Some(task), task_input: None, workflow_input: None, correlation_id: None },
         26 => {
             Event::Skip { reference: format!("r{}", which % 12), input: serde_json::Map::new(), output: serde_json::Map::new() }
