@@ -30,6 +30,8 @@ const LOOP_ROUNDS_MAX: u32 = 100_000;
 
 /// The input key that holds the list.
 const ITEMS: &str = "_items";
+/// Where the SDK's builder of loops over a list puts it.
+const ITEMS_OF_SDK: &str = "items";
 
 fn compile(
     compiler: &mut Compiler,
@@ -42,7 +44,7 @@ fn compile(
     if step.loop_over.is_empty() {
         compiler.fault(format!("{path}.loopOver"), "must have at least one step", None);
     }
-    let items = !step.items.is_null() || step.input_parameters.contains_key(ITEMS);
+    let items = !step.items.is_null() || step.input_parameters.contains_key(ITEMS) || is_for_each(step);
     if condition(step).is_none() && !items {
         let message = "must be a script that says whether another round follows; or give `items`";
         compiler.fault(format!("{path}.loopCondition"), message, None);
@@ -58,14 +60,25 @@ fn compile(
 }
 
 fn condition(step: &WorkflowTask) -> Option<&str> {
+    if is_for_each(step) { None } else { written_condition(step) }
+}
+
+fn written_condition(step: &WorkflowTask) -> Option<&str> {
     step.loop_condition.as_deref().filter(|condition| !condition.trim().is_empty())
+}
+
+/// Whether it is what the SDK's `ForEachTask` makes: a list, and a condition that no round can ever meet.
+fn is_for_each(step: &WorkflowTask) -> bool {
+    let never = || format!("if ( $.{}.iteration < 0 ) {{ true; }} else {{ false; }}", step.task_reference_name);
+    step.input_parameters.contains_key(ITEMS_OF_SDK) && written_condition(step).is_some_and(|condition| condition == never())
 }
 
 fn prepare(turn: &Turn<'_, '_>, site: Site, record: &mut TaskRecord) -> Result<(), String> {
     attempt::resolve(turn, site, record)?;
     let items = turn.run.resolve_text(site, "items", record.id).map_err(|error| error.to_string())?;
     let Value::Object(input) = Arc::make_mut(&mut record.input) else { return Ok(()) };
-    if let Some(items) = items {
+    let for_each = is_for_each(&turn.run.node(site).step);
+    if let Some(items) = items.or_else(|| input.get(ITEMS_OF_SDK).filter(|_| for_each).cloned()) {
         input.insert(ITEMS.to_owned(), items);
     }
     match input.get(ITEMS) {

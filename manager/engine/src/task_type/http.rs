@@ -55,15 +55,11 @@ fn read(input: &Map<String, Value>, literal: bool) -> Result<HttpRequest, String
     }
     let headers = match input.get("headers").unwrap_or(&Value::Null) {
         Value::Null => BTreeMap::new(),
-        Value::Object(headers) => headers.iter().map(|(name, value)| (name.clone(), as_text(value).into_owned())).collect(),
+        Value::Object(headers) => headers.iter().map(|(name, value)| (name.clone(), one_or_list(value))).collect(),
         Value::String(text) if open(text) => BTreeMap::new(),
         other => return Err(format!("has headers that are no object: {other}")),
     };
-    // SDKs send a list for `accept` and a number as text for times.
-    let accept = match input.get("accept") {
-        Some(Value::Array(list)) => Some(list.iter().map(|one| as_text(one).into_owned()).collect::<Vec<_>>().join(", ")),
-        _ => text("accept"),
-    };
+    let accept = input.get("accept").filter(|value| !value.is_null()).map(one_or_list);
     Ok(HttpRequest {
         method,
         uri,
@@ -74,6 +70,14 @@ fn read(input: &Map<String, Value>, literal: bool) -> Result<HttpRequest, String
         connect_timeout_ms: timeout_ms(text("connectionTimeOut")),
         read_timeout_ms: timeout_ms(text("readTimeOut")),
     })
+}
+
+/// A header's value: SDKs write a list where there may be several.
+fn one_or_list(value: &Value) -> String {
+    match value {
+        Value::Array(list) => list.iter().map(as_text).collect::<Vec<_>>().join(", "),
+        one => as_text(one).into_owned(),
+    }
 }
 
 fn timeout_ms(text: Option<String>) -> u64 {

@@ -97,9 +97,11 @@ fn work(run: &Run, ix: Ix) -> Option<ServerWork> {
 fn performed(turn: &mut Turn<'_, '_>, ix: Ix, result: Result<Value, PerformFailure>) {
     let site = turn.run.site(ix);
     match result {
-        Ok(value) if script::is_true(&value) || value == json!("COMPLETED") => complete(turn, ix),
-        Ok(value) if value == json!("FAILED") => {
-            turn.end_task(ix, Ending::failed("its expression says that it failed".to_owned(), true));
+        Ok(value) if script::is_true(&value) || verdict(&value) == Some("COMPLETED") => complete(turn, ix),
+        Ok(value) if verdict(&value) == Some("FAILED") => {
+            let reason =
+                value.get("reasonForIncompletion").and_then(Value::as_str).unwrap_or("its expression says that it failed");
+            turn.end_task(ix, Ending::failed(reason.to_owned(), true));
         }
         Ok(value) if turn.run.state.missing.get(&site) == Some(&0) => {
             let reason = format!("all that it waits for is finished, and its expression comes to {value}");
@@ -108,6 +110,11 @@ fn performed(turn: &mut Turn<'_, '_>, ix: Ix, result: Result<Value, PerformFailu
         Ok(_) => {}
         Err(failure) => turn.end_task(ix, Ending::failed(failure.message, true)),
     }
+}
+
+/// The status that a script comes to: bare, or in an object that also has a reason.
+fn verdict(value: &Value) -> Option<&str> {
+    value.as_str().or_else(|| value.get("status")?.as_str())
 }
 
 /// Gathers the outputs of what is there.

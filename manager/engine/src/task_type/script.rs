@@ -17,13 +17,14 @@ pub(super) enum Evaluator {
 }
 
 /// The evaluators there are, for people.
-const KNOWN: &str = "`value-param`, `javascript` and `graaljs`";
+const KNOWN: &str = "`value-param`, `javascript`, `graaljs` and `js`";
 
 /// Reads an evaluator's name; `None` = it is not known.
 pub(super) fn evaluator(name: &str) -> Option<Evaluator> {
     match name {
         "value-param" => Some(Evaluator::ValueParam),
-        "javascript" | "graaljs" => Some(Evaluator::JavaScript),
+        // The last is what the SDK's builder of JOIN writes.
+        "javascript" | "graaljs" | "js" => Some(Evaluator::JavaScript),
         _ => None,
     }
 }

@@ -67,6 +67,11 @@ fn a_list_gives_a_round_for_each_element() {
     story.complete("t", json!({}));
     story.complete("t", json!({}));
     assert_eq!(story.open(), ["after"], "no condition is asked");
+    let of_sdk = json!({"inputParameters": {"items": "${workflow.input.list}"},
+        "loopCondition": "if ( $.lp.iteration < 0 ) { true; } else { false; }"});
+    let mut story = start(json!([looping(body.clone(), of_sdk), simple("after")]));
+    (0..3).for_each(|_| story.complete("t", json!({})));
+    assert_eq!(story.open(), ["after"], "as the SDK's ForEachTask writes it");
     let empty = start(json!([looping(body.clone(), json!({"inputParameters": {"_items": []}})), simple("after")]));
     assert_eq!(empty.tasks(), ["lp COMPLETED", "after SCHEDULED"]);
     let wrong = start(json!([looping(body, json!({"inputParameters": {"_items": "${workflow.input.nothing}"}}))]));
@@ -193,7 +198,7 @@ fn ten_thousand_rounds_cost_the_same_each() {
         json!({"loopCondition": "true", "inputParameters": {"keepLastN": 1}}),
     );
     let plan = super::harness::snapshot(json!({"tasks": [step]}), json!([]));
-    let mut run = super::bare::Bare::start(plan);
+    let mut run = super::harness::Bare::start(plan);
     for round in 1..=10_000_u32 {
         let task = run.run.latest("lp").unwrap().id;
         let decision = run.event(Event::Performed { task, turn: round, result: Ok(json!(round < 10_000)) });

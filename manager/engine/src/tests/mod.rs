@@ -5,7 +5,6 @@
 
 mod again;
 mod agents;
-mod bare;
 mod children;
 mod definitions;
 mod dynamic_forks;

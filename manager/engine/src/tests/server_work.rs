@@ -152,11 +152,13 @@ fn http(request: Value) -> Story {
 
 #[test]
 fn an_http_request_is_read_from_either_place() {
-    let story = http(json!({"uri": "http://h/${workflow.input.n}", "method": "post", "headers": {"X-N": 1}, "body": {"a": 1},
-        "readTimeOut": 9999999, "connectionTimeOut": "50"}));
+    let story = http(
+        json!({"uri": "http://h/${workflow.input.n}", "method": "post", "headers": {"X-N": 1, "X-List": ["a", "b"]}, "body": {"a": 1},
+        "readTimeOut": 9999999, "connectionTimeOut": "50"}),
+    );
     let Some(ServerWork::Http(request)) = story.run.server_work(story.id("x")) else { panic!("no request") };
     assert_eq!((request.method.as_str(), request.uri.as_str()), ("POST", "http://h/7"));
-    assert_eq!(request.headers["X-N"], "1");
+    assert_eq!((request.headers["X-N"].as_str(), request.headers["X-List"].as_str()), ("1", "a, b"));
     assert_eq!(request.body, Some(json!({"a": 1})));
     assert_eq!((request.connect_timeout_ms, request.read_timeout_ms), (50, 600_000));
     let story = start(step("HTTP", json!({"inputParameters": {"uri": "http://h", "method": "GET"}})));
@@ -245,7 +247,7 @@ fn a_join_asks_its_script_each_time_something_is_settled() {
         (&input["joinOn"], &input["a"]["output"]["x"], &input["b"]["status"]),
         (&json!(["a", "b", "c"]), &json!(1), &json!("SCHEDULED"))
     );
-    story.perform("j", json!(false));
+    story.perform("j", json!({"status": "IN_PROGRESS", "reasonForIncompletion": "one is missing"}));
     assert_eq!(story.task("j").status, TaskStatus::InProgress);
     story.restart();
     story.complete("b", json!({}));
@@ -258,7 +260,7 @@ fn a_join_asks_its_script_each_time_something_is_settled() {
 
 #[test]
 fn a_join_whose_script_never_agrees_fails() {
-    let join = json!({"name": "j", "taskReferenceName": "j", "type": "JOIN", "joinOn": ["a"], "expression": "false"});
+    let join = json!({"name": "j", "taskReferenceName": "j", "type": "JOIN", "joinOn": ["a"], "evaluatorType": "js", "expression": "false"});
     let mut story = Story::start(json!({"tasks": [simple("a"), join]}), json!([]), json!({}));
     story.complete("a", json!({}));
     story.perform("j", json!(false));

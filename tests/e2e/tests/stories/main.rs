@@ -15,5 +15,6 @@ mod fixtures;
 mod manager_killed;
 mod misbehaving_plugins;
 mod placing;
+mod sdk_programs;
 mod sdk_worker;
 mod working_day;

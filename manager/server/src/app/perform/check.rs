@@ -51,7 +51,7 @@ fn steps(tasks: &[Arc<WorkflowTask>], path: &str, found: &mut Vec<Script>) {
 /// The scripts of one step.
 fn own(task: &WorkflowTask, path: &str, found: &mut Vec<Script>) {
     let evaluator = task.evaluator_type.as_deref().unwrap_or_default();
-    let is_script = |evaluator: &str| matches!(evaluator.to_ascii_lowercase().as_str(), "javascript" | "graaljs");
+    let is_script = |evaluator: &str| matches!(evaluator.to_ascii_lowercase().as_str(), "javascript" | "graaljs" | "js");
     let mut add = |key: &str, language: Language, source: Option<&str>| {
         // A text with expressions is only known when it is resolved.
         if let Some(source) = source.filter(|source| !source.contains("${")) {
