@@ -1,6 +1,8 @@
 //! What a decision changes.
 
-use conductor_model::{AgentId, TaskId, TaskRecord, WorkflowId, WorkflowRecord};
+use std::sync::Arc;
+
+use conductor_model::{AgentId, Snapshot, TaskId, TaskRecord, WorkflowId, WorkflowRecord};
 use serde_json::Value;
 
 use crate::work::ChildOrder;
@@ -14,6 +16,8 @@ pub struct Decision {
     pub tasks: Vec<TaskChange>,
     /// Tasks that are gone: the store deletes them with everything that belongs to them.
     pub removed: Vec<TaskId>,
+    /// Other definitions that the workflow goes on with: they must be stored before it is.
+    pub snapshot: Option<Arc<Snapshot>>,
     /// Whether the workflow's input changed, which otherwise is stored once.
     pub input_replaced: bool,
     /// What to do once the change is stored.

@@ -45,6 +45,9 @@ pub(crate) fn follow_up(turn: &mut Turn<'_, '_>) {
 
 /// A task is over: another attempt, the next step, or the end of the workflow.
 fn ended(turn: &mut Turn<'_, '_>, ix: Ix) {
+    if turn.run.record(ix).executed {
+        return;
+    }
     if !turn.run.record(ix).status.is_successful() {
         if retry_allowed(turn.run, ix, turn.now()) {
             return attempt::again_by_rules(turn, ix);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use conductor_model::{TaskDef, TaskId, TaskRecord, TaskStatus, Timestamp, WorkflowStatus};
+use conductor_model::{Snapshot, TaskDef, TaskId, TaskRecord, TaskStatus, Timestamp, WorkflowStatus};
 use serde_json::{Map, Value};
 
 use crate::decision::{Decision, Effect, Feed, TaskChange};
@@ -25,6 +25,8 @@ pub(crate) struct Turn<'r, 'c> {
     /// What is to be followed up, in order.
     work: VecDeque<Work>,
     removed: Vec<TaskId>,
+    /// Other definitions that the workflow goes on with.
+    pub snapshot: Option<Arc<Snapshot>>,
     /// Whether the workflow's input changed.
     pub input_replaced: bool,
     /// A step that gets another input than its parameters say.
@@ -50,6 +52,7 @@ impl<'r, 'c> Turn<'r, 'c> {
             feed: Vec::new(),
             work: VecDeque::new(),
             removed: Vec::new(),
+            snapshot: None,
             input_replaced: false,
             input_override: None,
         }
@@ -285,6 +288,7 @@ impl<'r, 'c> Turn<'r, 'c> {
             workflow: Some(run.workflow.clone()),
             tasks,
             removed: self.removed,
+            snapshot: self.snapshot,
             input_replaced: self.input_replaced,
             effects: self.effects,
             feed: self.feed,

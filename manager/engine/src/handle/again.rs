@@ -70,8 +70,8 @@ pub(super) fn restart(turn: &mut Turn<'_, '_>, plan: Option<Arc<Plan>>) -> Resul
     if let Some(plan) = plan {
         turn.run.workflow.version = plan.snapshot().workflow.version;
         turn.run.workflow.snapshot = Arc::from(plan.snapshot().digest.as_str());
+        turn.snapshot = Some(Arc::clone(plan.snapshot()));
         turn.run.plan = plan;
-        turn.input_replaced = true;
     }
     from_start(turn);
     Ok(())
@@ -112,10 +112,15 @@ pub(super) fn rerun(
         return Ok(());
     };
     let reference = Arc::clone(&turn.run.record(from).reference);
-    let loops = take_back(turn, from);
+    let TakenBack { loops, last_again } = take_back(turn, from);
     // The indices are worked out anew of what is left.
     let records = std::mem::take(&mut turn.run.state).into_records();
     *turn.run = load::load(Arc::clone(&turn.run.plan), turn.run.workflow.clone(), records);
+    for task in last_again {
+        if let Ok(ix) = turn.find(task) {
+            turn.note(ix).retried = false;
+        }
+    }
     let reopen = reopened(turn, loops);
     if let (Some(site), Some(input)) = (turn.run.frames.resolve(&reference), task_input) {
         turn.input_override = Some((site, input));
@@ -125,9 +130,17 @@ pub(super) fn rerun(
     Ok(())
 }
 
-/// Removes a task, the earlier attempts at its step, and what was scheduled later. Gives the loops around what is removed,
-/// with the round that they are in then.
-fn take_back(turn: &mut Turn<'_, '_>, from: Ix) -> BTreeMap<TaskId, u32> {
+/// What removing tasks means for those that are left.
+#[derive(Debug)]
+struct TakenBack {
+    /// The loops around what is removed, with the round that they are in then.
+    loops: BTreeMap<TaskId, u32>,
+    /// Attempts that are the last at their step again.
+    last_again: Vec<TaskId>,
+}
+
+/// Removes a task, the earlier attempts at its step, and what was scheduled later.
+fn take_back(turn: &mut Turn<'_, '_>, from: Ix) -> TakenBack {
     let (seq, site) = (turn.run.record(from).seq, turn.run.site(from));
     let (gone, left): (Vec<Ix>, Vec<Ix>) =
         turn.run.state.all().map(|(ix, _)| ix).partition(|ix| turn.run.record(*ix).seq >= seq || turn.run.site(*ix) == site);
@@ -142,8 +155,9 @@ fn take_back(turn: &mut Turn<'_, '_>, from: Ix) -> BTreeMap<TaskId, u32> {
             loops.entry(owner).and_modify(|last| *last = round.max(*last));
         }
     }
+    let last_again = gone.iter().filter_map(|ix| turn.run.record(*ix).retried_task_id).collect();
     turn.remove(gone);
-    loops
+    TakenBack { loops, last_again }
 }
 
 /// The loops that a task is in, with its rounds.

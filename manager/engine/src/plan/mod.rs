@@ -181,23 +181,37 @@ impl Plan {
         &self.snapshot
     }
 
-    /// The step with this reference.
+    /// The step with this reference, which may be that of a round of a loop. Branches of dynamic forks are not part of it:
+    /// see [`crate::Run::step_of`].
     #[must_use]
     pub fn step(&self, reference: &str) -> Option<&Arc<WorkflowTask>> {
-        self.find(reference).map(|id| &self.node(id).step)
+        self.find_base(reference).map(|id| &self.node(id).step)
     }
 
     /// What the step with this reference runs by: its own definition, else the one of its name. SIMPLE steps have one of
     /// defaults without retries otherwise, others `None`.
     #[must_use]
     pub fn definition(&self, reference: &str) -> Option<&Arc<TaskDef>> {
-        self.find(reference).and_then(|id| self.node(id).definition.as_ref())
+        self.find_base(reference).and_then(|id| self.node(id).definition.as_ref())
     }
 
     /// How many steps it has, over all levels.
     #[must_use]
     pub fn steps(&self) -> usize {
         self.nodes.len()
+    }
+
+    /// The step of a reference, without the numbers of its rounds.
+    fn find_base(&self, reference: &str) -> Option<NodeId> {
+        let mut base = reference;
+        loop {
+            if let Some(id) = self.find(base) {
+                return Some(id);
+            }
+            let (before, number) = base.rsplit_once("__")?;
+            number.parse::<u32>().ok()?;
+            base = before;
+        }
     }
 
     pub(crate) fn find(&self, reference: &str) -> Option<NodeId> {

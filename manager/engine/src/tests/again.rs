@@ -264,3 +264,33 @@ fn a_workflow_beyond_its_limit_waits_for_its_turn() {
     assert_eq!(story.try_event(Event::Admitted), Err(Refusal::NothingDue));
     assert!(!story.run.workflow().rate_limited);
 }
+
+#[test]
+fn a_task_that_is_done_at_once_in_a_retry_is_counted_once() {
+    let delayed = json!({"name": "n", "taskReferenceName": "n", "type": "NOOP", "startDelay": 9});
+    let fork = json!({"name": "f", "taskReferenceName": "f", "type": "FORK_JOIN", "forkTasks": [[delayed], [simple("b")], [simple("c")]]});
+    let join = json!({"name": "j", "taskReferenceName": "j", "type": "JOIN"});
+    let mut story = start(json!([fork, join]));
+    story.fail("b");
+    story.event(RETRY);
+    assert_eq!(story.open(), ["j", "b", "c"]);
+    story.complete("c", json!({}));
+    assert_eq!(story.task("j").status, TaskStatus::InProgress, "b is still missing");
+}
+
+#[test]
+fn a_rerun_that_takes_away_an_attempt_makes_another() {
+    let mut retried = simple("b");
+    retried["retryCount"] = json!(1);
+    let fork = json!({"name": "f", "taskReferenceName": "f", "type": "FORK_JOIN", "forkTasks": [[retried], [simple("c")]]});
+    let join = json!({"name": "j", "taskReferenceName": "j", "type": "JOIN"});
+    let mut story = start(json!([fork, join]));
+    story.fail("b");
+    story.event(Event::Terminate { reason: None });
+    let from = story.id("j");
+    story.event(rerun(Some(from)));
+    assert_eq!(story.attempts("b"), [TaskStatus::Failed, TaskStatus::Scheduled]);
+    story.complete("b", json!({}));
+    story.complete("c", json!({}));
+    assert_eq!(story.status(), WorkflowStatus::Completed);
+}

@@ -3,7 +3,8 @@
 use conductor_model::{TaskStatus, WorkflowStatus};
 use serde_json::{Value, json};
 
-use super::harness::{Bare, Story, object, simple, snapshot};
+use super::bare::Bare;
+use super::harness::{Story, object, simple, snapshot};
 use crate::{Event, WorkerStatus, WorkerUpdate};
 
 fn fork(more: Value) -> Value {

@@ -198,7 +198,7 @@ fn ten_thousand_rounds_cost_the_same_each() {
         json!({"loopCondition": "true", "inputParameters": {"keepLastN": 1}}),
     );
     let plan = super::harness::snapshot(json!({"tasks": [step]}), json!([]));
-    let mut run = super::harness::Bare::start(plan);
+    let mut run = super::bare::Bare::start(plan);
     for round in 1..=10_000_u32 {
         let task = run.run.latest("lp").unwrap().id;
         let decision = run.event(Event::Performed { task, turn: round, result: Ok(json!(round < 10_000)) });

@@ -5,6 +5,7 @@
 
 mod again;
 mod agents;
+mod bare;
 mod children;
 mod definitions;
 mod dynamic_forks;

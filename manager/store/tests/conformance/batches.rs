@@ -304,3 +304,35 @@ pub fn a_removed_workflow_leaves_nothing_behind(store: &dyn Store) {
     stored(store, &gone, &[&theirs]);
     assert_eq!(store.load_run(gone.id).unwrap().unwrap().workflow, gone);
 }
+
+pub fn removed_tasks_are_gone_and_an_input_can_be_replaced(store: &dyn Store) {
+    let mut workflow = workflow("deploy");
+    let mut large = task(&workflow, 1);
+    large.input = Arc::new(json!({"large": "x".repeat(100_000)}));
+    let kept = task(&workflow, 2);
+    stored(store, &workflow, &[&large, &kept]);
+    let again = task(&workflow, 3);
+    workflow.input = Arc::new(json!({"other": true}));
+    let write = step(&mut workflow, vec![inserted(&again)]);
+    let write = conductor_store::DecisionWrite { removed: vec![large.id], input_replaced: true, ..write };
+    store.commit(batch(vec![write])).unwrap();
+    let run = store.load_run(workflow.id).unwrap().unwrap();
+    assert_eq!(run.tasks, [kept, again]);
+    assert_eq!(run.workflow.input, workflow.input);
+    assert_eq!(store.task(&tenant(), large.id).unwrap(), None);
+
+    workflow.input = Arc::new(json!({"not": "stored"}));
+    let write = step(&mut workflow, vec![]);
+    store.commit(batch(vec![write])).unwrap();
+    assert_eq!(store.load_run(workflow.id).unwrap().unwrap().workflow.input, Arc::new(json!({"other": true})));
+}
+
+pub fn a_workflow_can_go_on_with_other_definitions(store: &dyn Store) {
+    let mut workflow = workflow("deploy");
+    stored(store, &workflow, &[]);
+    let newer = snapshot("newer");
+    workflow.snapshot = Arc::from(newer.digest.as_str());
+    let write = conductor_store::DecisionWrite { snapshot: Some(Arc::clone(&newer)), ..step(&mut workflow, vec![]) };
+    store.commit(batch(vec![write])).unwrap();
+    assert_eq!(store.load_run(workflow.id).unwrap().unwrap().snapshot, newer);
+}

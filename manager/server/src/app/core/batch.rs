@@ -194,7 +194,7 @@ impl Core {
     }
 
     fn note(&mut self, id: WorkflowId, stored_revision: Option<u64>, snapshot: Option<Arc<Snapshot>>, decision: Decision) {
-        let Decision { workflow, tasks, removed, input_replaced, effects, feed } = decision;
+        let Decision { workflow, tasks, removed, snapshot: replaced, input_replaced, effects, feed } = decision;
         let Some(workflow) = workflow else { return };
         match self.runs.touched(id, self.batch_number, workflow.status.is_terminal()) {
             Change::Ended => self.follow_ups.push(FollowUp::Ended { workflow: id }),
@@ -212,7 +212,7 @@ impl Core {
             self.index.forget(*task);
             self.fleet.forget(*task);
         }
-        let merged = self.building.workflow(stored_revision, snapshot, workflow);
+        let merged = self.building.workflow(stored_revision, snapshot.or(replaced), workflow);
         merged.input_replaced |= input_replaced;
         merged.remove(removed);
         for change in tasks {
