@@ -5,16 +5,20 @@
 //! come in with [`Context`]. The same run, event and context give the same decision.
 //!
 //! **Invariant:** a refused event leaves the run as it was. **Invariant:** what a decision costs depends on what it
-//! changes, never on the number of tasks in the workflow. Only [`Run::load`] looks at every task; pausing and resuming look
-//! at the open ones, and a join that completes at those that it gathers.
+//! changes, never on the number of tasks in the workflow. Only [`Run::load`] and what goes on with a workflow that is over
+//! (retry, restart, rerun) look at every task; pausing and resuming look at the open ones, and a join or loop that completes
+//! at those that it gathers.
 //!
 //! - [`Plan`]: a definition made ready to run (`plan/`): compile, check, order.
 //! - `handle/`: one file for each side that events come from; the table of states stands in its `mod.rs`.
-//! - `turn`: one decision being made; `flow`: what follows from what; `task_type/`: one file for each task type.
+//! - `frame`: what a run adds to its plan: rounds of loops, branches of dynamic forks.
+//! - `turn`: one decision being made; `attempt`: attempts at steps; `ending`: how tasks and workflows end; `flow`: what
+//!   follows from what; `task_type/`: one file for each task type.
 //! - `timer`, `retry`: when a timeout is due, when another attempt is made.
 //! - `expression/`: `${…}`; `document`: what expressions see of a run.
 //! - `work`: what the manager is asked to do itself.
-//! - `load`: the indices of a run, worked out from its records.
+//! - `child`: workflows that workflows start; `moment`: spans of time and moments as people write them.
+//! - `state`: the tasks of a run and the indices over them; `load`: the indices of a run, worked out from its records.
 
 mod attempt;
 mod child;

@@ -193,4 +193,31 @@ mod tests {
             assert!(until(text).is_err(), "{text}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_is_too_strange(text in "\\PC*", digits in "[0-9 :dhmsTZ+-]{0,24}") {
+            for text in [&text, &digits, &format!("2026-11-22{text}"), &format!("2026-11-22 10:00 {digits}")] {
+                let _ = duration_ms(text);
+                let _ = until(text);
+            }
+        }
+
+        #[test]
+        fn durations_add_up(days in 0_i64..1000, hours in 0_i64..100, minutes in 0_i64..100, seconds in 0_i64..100) {
+            let text = format!("{days} days {hours}h {minutes} min{seconds} s");
+            let expected = ((days * 24 + hours) * 60 + minutes) * 60 + seconds;
+            proptest::prop_assert_eq!(duration_ms(&text), Ok(expected * 1000));
+        }
+
+        #[test]
+        fn each_day_is_a_day_later_than_the_one_before(year in 1970_i64..3000, month in 1_i64..=12) {
+            let first = date_of(&format!("{year:04}-{month:02}-01"));
+            let last = date_of(&format!("{year:04}-{month:02}-{:02}", days_in(year, month)));
+            let (next_year, next_month) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+            let next = date_of(&format!("{next_year:04}-{next_month:02}-01"));
+            proptest::prop_assert_eq!(last.zip(first).map(|(last, first)| last - first + 1), Some(days_in(year, month)));
+            proptest::prop_assert_eq!(next.zip(last).map(|(next, last)| next - last), Some(1));
+        }
+    }
 }

@@ -87,7 +87,10 @@ fn from_start(turn: &mut Turn<'_, '_>) {
     turn.run.frames = Frames::new(Arc::clone(&plan));
     turn.run.state = State::of(&turn.run.workflow);
     turn.tell_workflow("workflow.restarted");
-    turn.push(Work::Schedule(Site::root(plan.root().nodes[0])));
+    // One that never had its turn waits for it still.
+    if !turn.run.workflow.rate_limited {
+        turn.push(Work::Schedule(Site::root(plan.root().nodes[0])));
+    }
 }
 
 /// Runs the workflow once more from a task on: that one and all that were scheduled after it are removed.

@@ -1,8 +1,9 @@
 //! SUB_WORKFLOW: runs another workflow and waits for it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use conductor_model::{TaskRecord, WorkflowTask};
+use conductor_model::{Snapshot, TaskRecord, WorkflowTask};
 use serde_json::{Value, json};
 
 use super::{Behaviour, Role};
@@ -11,7 +12,7 @@ use crate::child::{self, Said};
 use crate::decision::Effect;
 use crate::ending::Ending;
 use crate::frame::Site;
-use crate::plan::{Compiler, Kind, NodeId};
+use crate::plan::{Compiler, Kind, NodeId, Plan, PlanError};
 use crate::state::Ix;
 use crate::turn::Turn;
 use crate::work::ChildOrder;
@@ -52,10 +53,20 @@ fn compile(compiler: &mut Compiler, node: NodeId, step: &Arc<WorkflowTask>, _: O
     Kind::Leaf
 }
 
-/// A definition in place is checked with the one around it.
+/// A definition in place is checked as completely as the one around it. How deep they can lie in each other is bounded by
+/// the depth of JSON that is taken from outside.
 fn check_definition(compiler: &mut Compiler, path: &str, value: &Value) {
-    if let Err(error) = <conductor_model::WorkflowDef as serde::Deserialize>::deserialize(value) {
-        compiler.fault(format!("{path}.workflowDefinition"), format!("cannot be read: {error}"), None);
+    let path = format!("{path}.workflowDefinition");
+    let definition = match <conductor_model::WorkflowDef as serde::Deserialize>::deserialize(value) {
+        Ok(definition) => definition,
+        Err(error) => return compiler.fault(path, format!("cannot be read: {error}"), None),
+    };
+    // Task definitions are looked up when the child starts; here they count as absent.
+    let snapshot = Snapshot { digest: String::new(), workflow: Arc::new(definition), tasks: BTreeMap::new() };
+    if let Err(PlanError::Invalid(violations)) = Plan::compile(Arc::new(snapshot)) {
+        for violation in violations {
+            compiler.fault(format!("{path}.{}", violation.path), violation.message, violation.invalid_value);
+        }
     }
 }
 

@@ -114,6 +114,9 @@ fn a_definition_can_be_given_in_place() {
     assert_eq!(bad.task("sub").status, TaskStatus::FailedWithTerminalError);
     bad.restart();
     assert!(!super::harness::violations(json!({"tasks": [sub(json!({"workflowDefinition": {"name": "x"}}))]})).is_empty());
+    let twice = json!({"name": "inner", "tasks": [simple("t"), simple("t")]});
+    let found = super::harness::violations(json!({"tasks": [sub(json!({"workflowDefinition": twice}))]}));
+    assert_eq!(found[0].path, "tasks[0].subWorkflowParam.workflowDefinition.tasks[1].taskReferenceName");
 }
 
 #[test]
