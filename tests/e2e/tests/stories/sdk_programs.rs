@@ -37,8 +37,11 @@ macro_rules! journeys {
 journeys! {
     workers_sync_and_async_have_good_and_bad_days: "workers.py",
     definitions_are_registered_read_changed_and_removed: "definitions.py",
+    workflows_are_started_polled_updated_and_observed: "running.py",
+    workflows_of_the_fluent_builders_run: "builders.py",
     tasks_that_the_manager_does_itself_run: "system_tasks.py",
     events_start_complete_fail_and_end_workflows: "events.py",
+    schedules_start_workflows_by_the_clock: "schedules.py",
 }
 
 #[test]
