@@ -7,7 +7,7 @@ DEV_DIR ?= $(TARGET)/dev
 DEV_LISTEN ?= 127.0.0.1:0
 DEV_AGENTS ?= 3
 
-.PHONY: help demo dev test lint bench dist build examples install-missing
+.PHONY: help demo dev test lint bench bench-search dist build examples install-missing
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ bench: install-missing ## Measure speed and size; prints a table and writes targ
 	cargo build --release --locked $(BINS) --bin conductor-bench --bin conductor-noop
 	cargo run --quiet --locked -p xtask -- dist --agent-only
 	@$(TARGET)/release/conductor-bench
+
+bench-search: ## Fill a store with a million workflows and measure searches; adds to target/bench.json
+	cargo build --release --locked -p conductor-bench --bin conductor-bench-search
+	@$(TARGET)/release/conductor-bench-search
 
 dist: ## Build the agent as one static file, and the other programs for release
 	cargo run --quiet --locked -p xtask -- dist

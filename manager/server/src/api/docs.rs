@@ -3,8 +3,8 @@
 use axum::Router;
 use axum::response::Html;
 use axum::routing::get;
-use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{OpenApi as Document, RefOr, Response};
 use utoipa::{Modify, OpenApi};
 use utoipa_swagger_ui::SwaggerUi;
 
@@ -24,6 +24,7 @@ use super::state::ApiState;
     tags(
         (name = "metadata", description = "Task and workflow definitions (Conductor)"),
         (name = "workflows", description = "Runs of workflow definitions (Conductor)"),
+        (name = "bulk", description = "One command on many workflows (Conductor)"),
         (name = "tasks", description = "Polling workers, updates and logs (Conductor)"),
         (name = "event handlers", description = "What to do when a message comes (Conductor)"),
         (name = "agents", description = "Agents and what they fetch and report"),
@@ -58,11 +59,35 @@ a{color:#0645ad}code{background:#f2f2f2;padding:.1rem .3rem}</style>\
 <li><a href=/health>Health</a></li><li><a href=/metrics>Metrics</a></li></ul>\
 <p>Requests need a token: <code>Authorization: Bearer TOKEN</code>.</p></html>";
 
+/// Adds the answers that any request may get, so that no route has to say them.
+fn add_common_answers(document: &mut Document) {
+    for (path, item) in &mut document.paths.paths {
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch, &mut item.head];
+        for operation in operations.into_iter().flatten() {
+            let mut add = |status: &str, description: &str| {
+                let responses = &mut operation.responses.responses;
+                responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(Response::new(description)));
+            };
+            if !path.starts_with("/api/") && !path.starts_with("/resources/") {
+                continue;
+            }
+            add("400", "The request cannot be read: the message says what is wrong and where");
+            add("401", "No valid token");
+            add("413", "The request is larger than it may be");
+            add("503", "Cannot be done now; try again in a moment");
+            if path.contains('{') {
+                add("404", "There is none");
+            }
+        }
+    }
+}
+
 /// The pages. They need no token.
 pub(super) fn pages(mut document: Document) -> Router<ApiState> {
     // OpenAPI has no word for a parameter that spans several segments.
     let paths = std::mem::take(&mut document.paths.paths);
     document.paths.paths = paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
+    add_common_answers(&mut document);
     Router::new()
         .route("/", get(|| async { Html(START_PAGE) }))
         .merge(SwaggerUi::new("/docs").url("/api/openapi.json", document))

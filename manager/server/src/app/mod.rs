@@ -4,6 +4,7 @@
 //! the commit; reads go to the store's readers.
 
 mod agents;
+mod control;
 pub mod core;
 mod definitions;
 mod error;
@@ -15,14 +16,19 @@ pub mod perform;
 pub mod plugins;
 mod queues;
 mod reads;
+mod rehearsal;
 pub(crate) mod schedules;
 mod tokens;
+mod waiting;
 mod workflows;
 
 pub use agents::AgentView;
+pub use control::RerunCommand;
 pub use core::Announcement;
 pub use error::AppError;
+pub use rehearsal::{MockOutcome, Rehearsal};
 pub use tokens::{Caller, ensure_admin_token, token_hash};
+pub use waiting::Standing;
 pub use workflows::{IdempotencyStrategy, StartCommand};
 
 #[cfg(test)]

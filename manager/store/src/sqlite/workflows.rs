@@ -126,7 +126,7 @@ pub(super) fn update(
     }
     if changed == 0 {
         if open {
-            replace_correlation_id(connection, &record)?;
+            replace_origin(connection, &record)?;
         }
         let mut any_status = connection
             .prepare_cached(
@@ -189,12 +189,14 @@ fn replace_input(connection: &Connection, record: &WorkflowRecord) -> Result<(),
     Ok(())
 }
 
-/// Stores another correlation id, which a workflow that runs once more may be given.
-fn replace_correlation_id(connection: &Connection, record: &WorkflowRecord) -> Result<(), StoreError> {
-    const OPERATION: &str = "replace a correlation id";
-    let sql = "UPDATE workflow SET correlation_id = ?2 WHERE id = ?1 AND correlation_id IS NOT ?2";
+/// Stores what else may be another when a workflow runs once more: its correlation id and what it runs by.
+fn replace_origin(connection: &Connection, record: &WorkflowRecord) -> Result<(), StoreError> {
+    const OPERATION: &str = "update a workflow that runs once more";
+    let sql = "UPDATE workflow SET correlation_id = ?2, version = ?3, snapshot = ?4
+               WHERE id = ?1 AND (correlation_id IS NOT ?2 OR version <> ?3 OR snapshot <> ?4)";
     let mut statement = connection.prepare_cached(sql).during(OPERATION)?;
-    statement.execute(params![record.id.as_bytes(), record.correlation_id]).map(|_| ()).during(OPERATION)
+    let values = params![record.id.as_bytes(), record.correlation_id, record.version, &*record.snapshot];
+    statement.execute(values).map(|_| ()).during(OPERATION)
 }
 
 /// Takes the payloads out of a record: output, variables and the rest as JSON. The input never changes after the start.

@@ -5,9 +5,11 @@
 
 mod admin;
 mod events;
+mod external;
 mod load;
 mod metadata;
 mod render;
+mod run_view;
 mod scheduler;
 mod searching;
 mod summary;
@@ -30,6 +32,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         .merge(events::routes())
         .merge(admin::routes())
         .merge(scheduler::routes())
+        .merge(external::routes())
         .merge(token::routes())
         .merge(version::routes())
 }

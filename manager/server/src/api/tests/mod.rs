@@ -2,6 +2,9 @@
 
 mod auth;
 mod bad_input;
+mod bulk;
+mod compatibility;
+mod control;
 mod definitions;
 mod event_handlers;
 mod events;
@@ -11,6 +14,7 @@ mod node_instances;
 mod pages;
 mod plugins;
 pub(super) mod sample;
+mod synchronous;
 mod workers;
 
 use std::sync::Arc;
@@ -127,6 +131,25 @@ impl House {
         self.json("POST", "/api/metadata/workflow", json!({ "name": name, "tasks": steps, "ownerEmail": "a@b.c" }))
             .await
             .expect(200);
+    }
+
+    /// Registers a workflow of these steps.
+    pub(super) async fn define(&self, name: &str, steps: Value) {
+        let definition = json!({ "name": name, "tasks": steps, "ownerEmail": "a@b.c" });
+        self.json("POST", "/api/metadata/workflow?overwrite=true", definition).await.expect(200);
+    }
+
+    /// Polls one task of a type and reports on it.
+    pub(super) async fn work(&self, task_type: &str, status: &str, output: Value) -> Value {
+        let polled = self.get(&format!("/api/tasks/poll/{task_type}?workerid=w")).await.expect(200).json();
+        let report = json!({ "taskId": polled["taskId"], "workflowInstanceId": polled["workflowInstanceId"], "status": status, "outputData": output });
+        self.json("POST", "/api/tasks", report).await.expect(200);
+        polled
+    }
+
+    /// A workflow with its tasks.
+    pub(super) async fn workflow(&self, id: &str) -> Value {
+        self.get(&format!("/api/workflow/{id}?includeTasks=true")).await.expect(200).json()
     }
 
     pub(super) async fn start(&self, name: &str) -> String {

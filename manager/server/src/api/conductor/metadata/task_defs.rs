@@ -57,9 +57,7 @@ async fn get(State(state): State<ApiState>, caller: Caller, Path(name): Path<Str
 #[utoipa::path(delete, path = "/api/metadata/taskdefs/{name}", tag = "metadata", params(("name" = String, Path)),
     responses((status = 200, description = "Removed"), (status = 404, description = "There is none of this name")))]
 async fn delete(State(state): State<ApiState>, caller: Caller, Path(name): Path<String>) -> Result<(), ApiError> {
-    let wanted = name.clone();
-    let there_was = state.app.read(move |store| store.delete_task_def(&caller.tenant, &wanted)).await?;
-    if there_was { Ok(()) } else { Err(ApiError::not_found("task definition", name)) }
+    Ok(state.app.delete_task_def(&caller.tenant, &name).await?)
 }
 
 async fn existing(state: &ApiState, caller: &Caller, name: String) -> Result<TaskDef, ApiError> {

@@ -112,9 +112,7 @@ async fn delete(
     let version: i32 = version
         .parse()
         .map_err(|_| ApiError::bad_request("version-invalid", format!("version {version:?} is not a whole number")))?;
-    let wanted = name.clone();
-    let there_was = state.app.read(move |store| store.delete_workflow_def(&caller.tenant, &wanted, version)).await?;
-    if there_was { Ok(()) } else { Err(ApiError::not_found("workflow definition", shown(&name, Some(version)))) }
+    Ok(state.app.delete_workflow_def(&caller.tenant, &name, version).await?)
 }
 
 fn shown(name: &str, version: Option<i32>) -> String {

@@ -7,12 +7,15 @@ mod poll;
 mod poll_data;
 mod queues;
 mod search;
+mod signal;
 mod update;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::state::ApiState;
+
+pub(super) use update::{Status, TaskResult, apply};
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
@@ -31,6 +34,8 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(queues::requeue))
         .routes(routes!(poll_data::of_type))
         .routes(routes!(poll_data::of_all))
+        .routes(routes!(signal::signal))
+        .routes(routes!(signal::signal_and_wait))
         .routes(routes!(search::search))
         .routes(routes!(search::search_v2))
 }

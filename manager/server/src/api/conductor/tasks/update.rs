@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use conductor_engine::{WorkerStatus, WorkerUpdate};
-use conductor_model::{TenantName, Timestamp};
+use conductor_model::{TaskId, TenantName, Timestamp, WorkflowId};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -18,7 +18,8 @@ use crate::app::core::HandedOut;
 /// Conductor's TaskResult.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct TaskResult {
+pub(in crate::api::conductor) struct TaskResult {
+    #[serde(default)]
     task_id: String,
     workflow_instance_id: Option<String>,
     status: Option<Status>,
@@ -33,7 +34,7 @@ pub(super) struct TaskResult {
 /// The statuses that a worker may report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub(super) enum Status {
+pub(in crate::api::conductor) enum Status {
     InProgress,
     Completed,
     Failed,
@@ -77,7 +78,16 @@ impl Status {
 }
 
 impl TaskResult {
+    /// The same of a task that is named otherwise.
+    pub(in crate::api::conductor) fn is_about(&mut self, task: TaskId, workflow: WorkflowId) {
+        self.task_id = task.to_string();
+        self.workflow_instance_id = Some(workflow.to_string());
+    }
+
     fn into_update(self) -> Result<(WorkerUpdate, Vec<(Timestamp, String)>), ApiError> {
+        if self.task_id.is_empty() {
+            return Err(ApiError::bad_request("json-invalid", "taskId: the report does not say which task it is about"));
+        }
         let extend_lease = self.extend_lease.unwrap_or(false);
         let status = match self.status {
             Some(status) => status,
@@ -141,7 +151,7 @@ pub(super) async fn update_v2(
 }
 
 /// Applies a report, and takes the next task where it ended its own and somebody wants another.
-async fn apply(
+pub(in crate::api::conductor) async fn apply(
     state: &ApiState,
     tenant: &TenantName,
     result: TaskResult,

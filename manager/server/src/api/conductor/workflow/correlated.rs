@@ -57,6 +57,42 @@ pub(super) async fn correlated_batch(
     Ok(Json(found))
 }
 
+/// Conductor's CorrelationIdsSearchRequest.
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SeveralBody {
+    correlation_ids: Vec<String>,
+    workflow_names: Vec<String>,
+}
+
+/// Workflows of several names, by correlation id.
+#[utoipa::path(post, path = "/api/workflow/correlated/batch", tag = "workflows",
+    params(("includeClosed" = Option<bool>, Query), ("includeTasks" = Option<bool>, Query)),
+    request_body(content = Object, description = "correlationIds and workflowNames, together at most 100 pairs"),
+    responses((status = 200, body = Object, description = "Workflows by correlation id"), (status = 400, description = "Too many")))]
+pub(super) async fn correlated_of_several(
+    State(state): State<ApiState>,
+    caller: Caller,
+    params: Params,
+    JsonBody(body): JsonBody<SeveralBody>,
+) -> Result<Json<BTreeMap<String, Vec<Box<RawValue>>>>, ApiError> {
+    let wanted = Wanted::from(&params)?;
+    let pairs = body.correlation_ids.len().saturating_mul(body.workflow_names.len());
+    if pairs > CORRELATION_IDS_MAX {
+        let message =
+            format!("{pairs} pairs of name and correlation id are asked for; at most {CORRELATION_IDS_MAX} are allowed");
+        return Err(ApiError::bad_request("too-many", message));
+    }
+    let mut found: BTreeMap<String, Vec<Box<RawValue>>> = BTreeMap::new();
+    for id in body.correlation_ids {
+        for name in &body.workflow_names {
+            let workflows = find(&state, &caller.tenant, name, id.clone(), wanted).await?;
+            found.entry(id.clone()).or_default().extend(workflows);
+        }
+    }
+    Ok(Json(found))
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Wanted {
     closed: bool,

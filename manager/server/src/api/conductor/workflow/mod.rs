@@ -1,19 +1,28 @@
 //! `/api/workflow`: runs of workflow definitions.
 
+mod again;
+mod bulk;
 mod control;
 mod correlated;
+mod execute;
 mod get;
+mod remove;
 mod running;
 mod search;
 mod search_by_tasks;
+mod skip;
 mod start;
+mod state;
 mod status;
 mod tasks;
+mod test;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::state::ApiState;
+
+pub(super) use state::no_references;
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
@@ -22,6 +31,20 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(start::start_by_name, get::get, control::terminate))
         .routes(routes!(control::pause))
         .routes(routes!(control::resume))
+        .routes(routes!(control::decide))
+        .routes(routes!(again::retry))
+        .routes(routes!(again::restart))
+        .routes(routes!(again::rerun))
+        .routes(routes!(again::reset_callbacks))
+        .routes(routes!(skip::skip))
+        .routes(routes!(remove::remove))
+        .routes(routes!(remove::terminate_and_remove))
+        .routes(routes!(state::set_variables))
+        .routes(routes!(state::update_state))
+        .routes(routes!(execute::execute))
+        .routes(routes!(test::test))
+        .merge(bulk::routes())
+        .routes(routes!(correlated::correlated_of_several))
         .routes(routes!(tasks::tasks))
         .routes(routes!(status::status))
         .routes(routes!(running::running))

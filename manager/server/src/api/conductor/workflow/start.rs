@@ -51,7 +51,12 @@ impl From<Strategy> for IdempotencyStrategy {
 }
 
 impl StartBody {
-    fn into_command(self, caller: &Caller) -> Result<StartCommand, ApiError> {
+    /// The same of a definition that the path names.
+    pub(super) fn of(self, name: String, version: Option<i32>) -> Self {
+        Self { name: Some(name), version: version.or(self.version), ..self }
+    }
+
+    pub(super) fn into_command(self, caller: &Caller) -> Result<StartCommand, ApiError> {
         if let Some(path) = self.external_input_payload_storage_path.filter(|path| !path.is_empty()) {
             return Err(ApiError::bad_request(
                 "external-payload-unsupported",
