@@ -1,14 +1,19 @@
-"""Workflows made with the SDK's fluent builders: sequences, forks, choices, loops."""
+"""Workflows made with the SDK's fluent builders: forks, choices, loops, workflows in workflows."""
 
+from conductor.client.http.models import StartWorkflowRequest
 from conductor.client.worker.worker_task import worker_task
 from conductor.client.workflow.conductor_workflow import ConductorWorkflow
-from conductor.client.workflow.task.do_while_task import DoWhileTask, LoopTask
+from conductor.client.workflow.task.do_while_task import DoWhileTask, ForEachTask, LoopTask
+from conductor.client.workflow.task.dynamic_fork_task import DynamicForkTask
+from conductor.client.workflow.task.dynamic_task import DynamicTask
 from conductor.client.workflow.task.fork_task import ForkTask
 from conductor.client.workflow.task.join_task import JoinTask
 from conductor.client.workflow.task.simple_task import simple_task
+from conductor.client.workflow.task.start_workflow_task import StartWorkflowTask
+from conductor.client.workflow.task.sub_workflow_task import InlineSubWorkflowTask, SubWorkflowTask
 from conductor.client.workflow.task.switch_task import SwitchTask
 from conductor.client.workflow.task.timeout_policy import TimeoutPolicy
-from story import clients, completed, quick_task, run, shown, start, task_named, wait_for_end, workers
+from story import clients, completed, quick_task, run, shown, start, task_named, until, wait_for_end, workers
 
 
 @worker_task(task_definition_name="pb_double", thread_count=4, register_task_def=True, task_def=quick_task("pb_double"))
@@ -110,6 +115,97 @@ def a_loop_goes_on_while_its_condition_holds():
     assert task_named(found, "loop").output_data["iteration"] == 4, shown(found)
 
 
+def a_loop_runs_over_items():
+    made = flow("pb_items")
+    made >> ForEachTask("loop", [twice("round", "${loop.output.loopItem}")], iterate_over="${workflow.input.items}")
+    found = completed(run_once(made, items=[5, 6]))
+    rounds = [task for task in found.tasks if task.reference_task_name.startswith("round")]
+    assert [task.output_data["value"] for task in rounds] == [10, 12], shown(found)
+
+
+def a_dynamic_task_is_chosen_by_input():
+    made = flow("pb_dynamic")
+    chosen = DynamicTask(made.input("which"), "chosen")
+    chosen.input_parameters["value"] = 21
+    made >> chosen
+    made.output_parameters({"value": "${chosen.output.value}"})
+    found = completed(run_once(made, which="pb_double"))
+    assert found.output == {"value": 42}, shown(found)
+
+
+def a_dynamic_fork_runs_what_its_input_lists():
+    made = flow("pb_dynamic_fork")
+    fork = DynamicForkTask("fork", join_task=JoinTask("join"))
+    fork.input_parameters.update({"dynamicTasks": made.input("tasks"), "dynamicTasksInputs": made.input("inputs")})
+    made >> fork
+    made.output_parameters({"all": "${join.output}"})
+    names = [f"branch_{number}" for number in range(20)]
+    tasks = [{"name": "pb_double", "taskReferenceName": name, "type": "SIMPLE"} for name in names]
+    inputs = {name: {"value": number} for number, name in enumerate(names)}
+    found = completed(run_once(made, tasks=tasks, inputs=inputs))
+    assert {name: found.output["all"][name]["value"] for name in names} == {
+        name: 2 * number for number, name in enumerate(names)
+    }, shown(found)
+
+
+def a_workflow_runs_in_a_workflow():
+    inner = flow("pb_inner")
+    inner >> twice("inside", "${workflow.input.value}")
+    inner.output_parameters({"value": "${inside.output.value}"})
+    inner.register(overwrite=True)
+
+    outer = flow("pb_outer")
+    by_name = SubWorkflowTask("by_name", "pb_inner", 1)
+    by_name.input_parameters["value"] = 4
+    inline = InlineSubWorkflowTask("inline", inner)
+    inline.input_parameters["value"] = "${by_name.output.value}"
+    outer >> by_name >> inline
+    outer.output_parameters({"value": "${inline.output.value}"})
+    found = completed(run_once(outer))
+    assert found.output == {"value": 16}, shown(found)
+    child_id = task_named(found, "by_name").sub_workflow_id
+    child = completed(clients().get_workflow_client().get_workflow(child_id, True))
+    assert child.parent_workflow_id == found.workflow_id, shown(child)
+
+
+def a_workflow_added_to_a_workflow_runs_inline():
+    inner = flow("pb_added")
+    inner >> twice("inside", 8)
+    inner.output_parameters({"value": "${inside.output.value}"})
+    outer = flow("pb_adds")
+    outer >> inner >> twice("after", 1)
+    found = completed(run_once(outer))
+    assert [task.output_data.get("value") for task in found.tasks] == [16, 2], shown(found)
+
+
+def a_workflow_starts_another_and_goes_on():
+    made = flow("pb_starts")
+    made >> StartWorkflowTask("start", "pb_inner", StartWorkflowRequest(name="pb_inner", input={"value": 6}), 1)
+    found = completed(run_once(made))
+    started = task_named(found, "start").output_data["workflowId"]
+    assert completed(wait_for_end(clients().get_workflow_client(), started)).output == {"value": 12}
+
+
+def a_workflow_runs_without_being_registered():
+    made = flow("pb_unregistered")
+    made >> twice("only", "${workflow.input.value}")
+    made.output_parameters({"value": "${only.output.value}"})
+    client = clients().get_workflow_client()
+    started = made.start_workflow_with_input({"value": 50}, correlation_id="one-off")
+    found = completed(wait_for_end(client, started))
+    assert (found.output, found.correlation_id) == ({"value": 100}, "one-off"), shown(found)
+
+
+def an_overdue_workflow_times_out():
+    made = flow("pb_overdue").timeout_seconds(1)
+    nobody = simple_task("pb_nobody", "nobody", {})
+    clients().get_metadata_client().register_task_def(quick_task("pb_nobody"))
+    made >> nobody
+    found = run_once(made)
+    assert found.status == "TIMED_OUT", shown(found)
+    until("its task is cancelled", 5, lambda: task_named(found, "nobody").status in ("CANCELED", "TIMED_OUT"))
+
+
 if __name__ == "__main__":
     with workers():
         run(
@@ -121,4 +217,12 @@ if __name__ == "__main__":
             a_switch_may_decide_in_javascript,
             a_loop_counts_its_rounds,
             a_loop_goes_on_while_its_condition_holds,
+            a_loop_runs_over_items,
+            a_dynamic_task_is_chosen_by_input,
+            a_dynamic_fork_runs_what_its_input_lists,
+            a_workflow_runs_in_a_workflow,
+            a_workflow_added_to_a_workflow_runs_inline,
+            a_workflow_starts_another_and_goes_on,
+            a_workflow_runs_without_being_registered,
+            an_overdue_workflow_times_out,
         )
