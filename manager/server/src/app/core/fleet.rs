@@ -1,6 +1,6 @@
 //! Agents: how they stand, what they have, and their leases.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use conductor_model::{AgentId, AgentRecord, AgentState, PluginRecord, TaskId, TaskRecord, TenantName, Timestamp};
 
@@ -10,8 +10,8 @@ use crate::app::AgentView;
 #[derive(Debug)]
 pub(super) struct Agent {
     pub(super) record: AgentRecord,
-    /// Tasks that it was given and that are not over.
-    pub(super) claims: HashSet<TaskId>,
+    /// Tasks that it was given and that are not over. In order, so that what follows for each of them is too.
+    pub(super) claims: BTreeSet<TaskId>,
     /// When its lease ends; it is offline from then on.
     pub(super) lease_until: Timestamp,
     /// How many leases in a row did not name a task that it should have.
@@ -122,8 +122,7 @@ impl Fleet {
             .values()
             .filter(|agent| agent.record.tenant == *tenant)
             .map(|agent| {
-                let mut tasks: Vec<_> = agent.claims.iter().copied().collect();
-                tasks.sort_unstable();
+                let tasks = agent.claims.iter().copied().collect();
                 AgentView { record: agent.record.clone(), tasks }
             })
             .collect()
@@ -142,6 +141,6 @@ impl Fleet {
 
 impl Agent {
     pub(super) fn new(record: AgentRecord, lease_until: Timestamp) -> Self {
-        Self { record, claims: HashSet::new(), lease_until, missed: HashMap::new(), strange: HashMap::new() }
+        Self { record, claims: BTreeSet::new(), lease_until, missed: HashMap::new(), strange: HashMap::new() }
     }
 }

@@ -1,6 +1,8 @@
 //! What waits for pollers, for a place or for a moment. Worked out from the task records by [`Index::observe`], after each
 //! decision and at start alike, so that it cannot drift from what is stored.
 
+mod audit;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use conductor_model::definition::TaskType;

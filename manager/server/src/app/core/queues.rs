@@ -1,6 +1,8 @@
 //! What operators may do about queues, and removing agents.
 
-use conductor_model::{AgentId, TenantName, WorkflowId};
+use std::collections::BTreeMap;
+
+use conductor_model::{AgentId, TaskId, TenantName, WorkflowId};
 use serde_json::json;
 
 use super::Core;
@@ -8,6 +10,18 @@ use super::message::{Announcement, Answer, CommandError, Reply};
 use super::timers::Timer;
 
 impl Core {
+    /// Whether an open task has a place to wait in, an agent, or a moment from which it has one. For simulations.
+    #[must_use]
+    pub fn has_place(&self, task: TaskId) -> bool {
+        self.index.has_place(task)
+    }
+
+    /// Where each open task stands, in words. Memory that is built anew from the store says the same. For simulations.
+    #[must_use]
+    pub fn standings(&self) -> BTreeMap<TaskId, String> {
+        self.index.standings()
+    }
+
     /// Puts tasks of a type that wait nowhere back where pollers find them; answers how many wait there then.
     pub(super) fn requeue(&mut self, tenant: &TenantName, task_type: &str, reply: Reply<u64>) {
         for (task, workflow) in self.index.parked(tenant, task_type) {
@@ -57,12 +71,11 @@ impl Core {
             let _ = reply.send(Err(CommandError::UnknownAgent(id.clone())));
             return;
         };
-        let mut claims: Vec<_> = agent.claims.iter().copied().collect();
+        let claims: Vec<_> = agent.claims.iter().copied().collect();
         if !claims.is_empty() && !force {
             let _ = reply.send(Err(CommandError::AgentBusy { agent: id.clone(), tasks: claims.len() }));
             return;
         }
-        claims.sort_unstable();
         for task in claims {
             self.lose(task, format!("agent {id} was removed"));
         }

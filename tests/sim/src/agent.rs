@@ -1,0 +1,229 @@
+//! An agent: the real agent core over a journal that survives, with processes that are played.
+
+use std::collections::BTreeMap;
+
+use conductor_agent_core::{Effect, Input, Ledger, Moment, ProcessMark, Record, Step, TaskKey, TaskResult};
+use conductor_model::{AgentId, AgentRecord, AgentState, Outcome, TaskId, Timestamp};
+use conductor_wire::amqp::{Lease, TaskEvent, TaskEventKind, TaskFinished, ToAgentItem};
+use rand::Rng;
+use rand::rngs::StdRng;
+use serde_json::Map;
+
+use crate::scenario::tenant;
+
+/// Tasks that an agent runs at once.
+const SLOTS: u32 = 2;
+/// A result that is not confirmed is said again after so many ms.
+const SAY_AGAIN_MS: i64 = 4_000;
+
+/// A process that is played.
+struct Process {
+    ends: Timestamp,
+    cancelled: bool,
+}
+
+/// A result to be told.
+struct Result {
+    event: TaskEvent,
+    said_at: Timestamp,
+}
+
+/// See the module's text.
+pub struct Agent {
+    /// Its id.
+    pub id: AgentId,
+    ledger: Option<Ledger>,
+    journal: Vec<Record>,
+    processes: BTreeMap<TaskKey, Process>,
+    results: BTreeMap<TaskKey, Result>,
+    /// It is down or cut off until then.
+    pub down_until: Timestamp,
+    /// Nothing reaches it or comes from it until then.
+    pub cut_until: Timestamp,
+    /// When it renews its lease.
+    pub lease_at: Timestamp,
+    /// How often each task that must not run twice was begun.
+    pub begun_once: BTreeMap<TaskId, u32>,
+    pids: i32,
+}
+
+impl Agent {
+    /// A new one with an empty journal.
+    pub fn new(id: AgentId) -> Self {
+        Self {
+            id,
+            ledger: Some(Ledger::new(SLOTS)),
+            journal: Vec::new(),
+            processes: BTreeMap::new(),
+            results: BTreeMap::new(),
+            down_until: Timestamp(0),
+            cut_until: Timestamp(0),
+            lease_at: Timestamp(0),
+            begun_once: BTreeMap::new(),
+            pids: 1,
+        }
+    }
+
+    /// As it registers.
+    pub fn record(&self, now: Timestamp) -> AgentRecord {
+        AgentRecord {
+            id: self.id.clone(),
+            tenant: tenant(),
+            name: self.id.to_string(),
+            state: AgentState::Offline,
+            labels: Default::default(),
+            facts: Map::new(),
+            slots: SLOTS,
+            version: "1".to_owned(),
+            protocol: 1,
+            incarnation: "first".to_owned(),
+            registered_at: now,
+            last_seen_at: now,
+        }
+    }
+
+    /// The clock was set.
+    pub fn shift(&mut self, ms: i64) {
+        for at in [&mut self.down_until, &mut self.cut_until, &mut self.lease_at] {
+            *at = at.plus_ms(ms);
+        }
+        for process in self.processes.values_mut() {
+            process.ends = process.ends.plus_ms(ms);
+        }
+        for result in self.results.values_mut() {
+            result.said_at = result.said_at.plus_ms(ms);
+        }
+    }
+
+    /// It crashes: what it had in memory is gone, its processes with it.
+    pub fn crash(&mut self, until: Timestamp) {
+        self.ledger = None;
+        self.processes.clear();
+        self.results.clear();
+        self.down_until = until;
+    }
+
+    /// Whether something can reach it now.
+    pub fn is_reachable(&self, now: Timestamp) -> bool {
+        self.ledger.is_some() && self.cut_until <= now
+    }
+
+    /// What it says of itself.
+    pub fn lease(&self) -> Option<Lease> {
+        let ledger = self.ledger.as_ref()?;
+        let mut tasks = ledger.leased();
+        tasks.sort_unstable();
+        Some(Lease { tasks, draining: false, free_slots: ledger.free_slots() })
+    }
+
+    /// An item of the manager's arrives.
+    pub fn receive(&mut self, item: ToAgentItem, now: Timestamp, random: &mut StdRng) -> Vec<TaskEvent> {
+        let input = match item {
+            ToAgentItem::Task(envelope) => Input::Offer(envelope),
+            ToAgentItem::Cancel(order) => Input::Cancel(order),
+        };
+        self.apply(input, now, random)
+    }
+
+    /// The broker has a result.
+    pub fn confirmed(&mut self, key: TaskKey, now: Timestamp, random: &mut StdRng) {
+        if self.results.remove(&key).is_some() {
+            self.apply(Input::Confirmed(vec![key]), now, random);
+        }
+    }
+
+    /// A moment of its life: what it says.
+    pub fn live(&mut self, now: Timestamp, random: &mut StdRng) -> Vec<TaskEvent> {
+        let mut said = Vec::new();
+        if self.ledger.is_none() {
+            if self.down_until > now {
+                return said;
+            }
+            let recovered = Ledger::recover(SLOTS, self.journal.iter().cloned());
+            let (ledger, step) = recovered.resume(Moment { here: now, manager: now });
+            self.ledger = Some(ledger);
+            said.extend(self.follow(step, now, random));
+        }
+        let ended: Vec<_> = self.processes.iter().filter(|(_, process)| process.ends <= now).map(|(key, _)| *key).collect();
+        for key in ended {
+            let cancelled = self.processes.remove(&key).is_some_and(|process| process.cancelled);
+            let outcome = match random.random_range(0..100) {
+                _ if cancelled => Outcome::Cancelled,
+                0..5 => Outcome::Failed,
+                _ => Outcome::Succeeded,
+            };
+            let result = Box::new(TaskResult { finished: finished(outcome, now), properties: Map::new() });
+            said.extend(self.apply(Input::Exited { key, result }, now, random));
+        }
+        for result in self.results.values_mut().filter(|result| now.ms_since(result.said_at) >= SAY_AGAIN_MS) {
+            result.said_at = now;
+            said.push(result.event.clone());
+        }
+        said
+    }
+
+    fn apply(&mut self, input: Input, now: Timestamp, random: &mut StdRng) -> Vec<TaskEvent> {
+        let Some(ledger) = &mut self.ledger else { return Vec::new() };
+        let step = ledger.apply(input, Moment { here: now, manager: now });
+        self.follow(step, now, random)
+    }
+
+    /// Makes a step's records durable, then does what it says.
+    fn follow(&mut self, step: Step, now: Timestamp, random: &mut StdRng) -> Vec<TaskEvent> {
+        self.journal.extend(step.journal);
+        let mut said = Vec::new();
+        for effect in step.effects {
+            match effect {
+                Effect::Start(envelope) => {
+                    let key = TaskKey::of(&envelope);
+                    if !envelope.idempotent {
+                        *self.begun_once.entry(envelope.task_id).or_default() += 1;
+                    }
+                    let ends = now.plus_ms(random.random_range(50..6_000));
+                    self.processes.insert(key, Process { ends, cancelled: false });
+                    self.pids += 1;
+                    let process = ProcessMark { pid: self.pids, start_ticks: 1 };
+                    said.push(TaskEvent {
+                        task_id: key.task_id,
+                        dispatch: key.dispatch,
+                        workflow_id: envelope.workflow_id,
+                        event: TaskEventKind::Started { at: now },
+                    });
+                    said.extend(self.apply(Input::Started { key, process }, now, random));
+                }
+                Effect::Stop { key, .. } => {
+                    if let Some(process) = self.processes.get_mut(&key) {
+                        process.ends = now.plus_ms(100);
+                        process.cancelled = true;
+                    }
+                }
+                Effect::Deliver { envelope, result } => {
+                    let key = TaskKey::of(&envelope);
+                    let event = TaskEvent {
+                        task_id: key.task_id,
+                        dispatch: key.dispatch,
+                        workflow_id: envelope.workflow_id,
+                        event: TaskEventKind::Finished(result.finished.clone()),
+                    };
+                    self.results.insert(key, Result { event: event.clone(), said_at: now });
+                    said.push(event);
+                }
+                Effect::Say(event) => said.push(*event),
+            }
+        }
+        said
+    }
+}
+
+fn finished(outcome: Outcome, now: Timestamp) -> TaskFinished {
+    TaskFinished {
+        outcome,
+        output: Map::new(),
+        output_by_reference: false,
+        reason: None,
+        exit_code: None,
+        started_at: Some(now),
+        ended_at: now,
+        log_lines: 0,
+    }
+}
