@@ -297,9 +297,9 @@ pub fn a_removed_workflow_leaves_nothing_behind(store: &dyn Store) {
     assert!(store.logs(&tenant(), theirs.id, 0, 9).unwrap().is_empty());
     assert!(store.workflow_by_idempotency_key(&tenant(), "deploy", "once").unwrap().is_none());
     let work = store.open_work().unwrap();
-    assert_eq!(work.tasks, [kept.clone()]);
+    assert_eq!(work.tasks, std::slice::from_ref(&kept));
     assert_eq!(work.outbox, [message(2, &kept)]);
-    assert_eq!(store.workflows(&tenant(), &Default::default(), page(9)).unwrap(), [stays.clone()]);
+    assert_eq!(store.workflows(&tenant(), &Default::default(), page(9)).unwrap(), [stays]);
     // Its place and its id are free again, and its words lead nowhere.
     stored(store, &gone, &[&theirs]);
     assert_eq!(store.load_run(gone.id).unwrap().unwrap().workflow, gone);

@@ -102,7 +102,7 @@ async fn a_search_has_results_and_total_hits_and_takes_what_it_does_not_need() {
 #[tokio::test]
 async fn a_body_may_come_in_pieces_without_a_length() {
     let (house, _) = house().await;
-    let pieces = ["{\"name\":", "\"w\"}"].map(|piece| Ok::<_, std::io::Error>(piece));
+    let pieces = ["{\"name\":", "\"w\"}"].map(Ok::<_, std::io::Error>);
     let body = Body::from_stream(futures_util::stream::iter(pieces));
     house.raw(request("POST", "/api/workflow").body(body).unwrap()).await.expect(200);
 }
