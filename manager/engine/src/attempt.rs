@@ -68,6 +68,7 @@ fn attempt(turn: &mut Turn<'_, '_>, site: Site, mut record: TaskRecord, delay_se
     }
     let retry = record.retried_task_id.is_some();
     let ix = turn.insert(site, record);
+    let fault = fault.or_else(|| turn.input_fault(ix));
     if behaviour.role != Role::Operator || waits {
         turn.tell(ix, if retry { "task.retried" } else { "task.scheduled" });
     }

@@ -87,6 +87,7 @@ impl Turn<'_, '_> {
     /// Ends a task without following it up.
     pub fn close(&mut self, ix: Ix, ending: Ending) {
         let now = self.now();
+        let ending = self.with_sound_output(ix, ending);
         if let Some(output) = ending.output {
             self.set_output(ix, output);
         }
@@ -113,6 +114,27 @@ impl Turn<'_, '_> {
         }
         self.note_failure(ix);
         self.tell(ix, feed::ending(self.run.record(ix)));
+    }
+
+    /// Why a task's input breaks the schema of its definition, where that is enforced.
+    pub fn input_fault(&self, ix: Ix) -> Option<String> {
+        let definition = self.run.definition(ix).filter(|definition| definition.enforce_schema)?;
+        let schema = definition.input_schema.as_deref()?;
+        self.catalogue().schema_fault(schema, "input", &self.run.record(ix).input)
+    }
+
+    /// A task that is done with an output that breaks the schema of its definition has failed for good.
+    fn with_sound_output(&self, ix: Ix, ending: Ending) -> Ending {
+        if ending.status != TaskStatus::Completed {
+            return ending;
+        }
+        let definition = self.run.definition(ix).filter(|definition| definition.enforce_schema);
+        let Some(schema) = definition.and_then(|definition| definition.output_schema.as_deref()) else { return ending };
+        let output = ending.output.as_ref().unwrap_or(&self.run.record(ix).output);
+        match self.catalogue().schema_fault(schema, "output", output) {
+            Some(fault) => Ending { output: ending.output, holder_knows: ending.holder_knows, ..Ending::failed(fault, true) },
+            None => ending,
+        }
     }
 
     /// Tells the agent or the workflow that has a task that it is over.
@@ -176,7 +198,20 @@ impl Turn<'_, '_> {
     /// Works out the output of a workflow that ends. One that is too large is left out, and nothing is a success without.
     fn work_out_output(&mut self) {
         match flow::output(self.run) {
-            Ok(output) => self.set_workflow_output(output),
+            Ok(output) => {
+                let workflow = &self.run.plan().snapshot().workflow;
+                let fault = if self.run.workflow.status == WorkflowStatus::Completed && workflow.enforce_schema {
+                    let schema = workflow.output_schema.as_ref();
+                    schema.and_then(|schema| self.catalogue().schema_fault(schema, "output", &output))
+                } else {
+                    None
+                };
+                self.set_workflow_output(output);
+                if let Some(fault) = fault {
+                    self.run.workflow.status = WorkflowStatus::Failed;
+                    self.run.workflow.reason = Some(fault);
+                }
+            }
             Err(error) if self.run.workflow.status == WorkflowStatus::Completed => {
                 self.run.workflow.status = WorkflowStatus::Failed;
                 self.run.workflow.reason = Some(format!("the workflow's output is left out: {error}"));

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use conductor_model::ids::IdSource;
-use conductor_model::{AgentId, Outcome, TaskDef, TaskId, TaskStatus, TenantName, Timestamp, WorkflowId, WorkflowStatus};
+use conductor_model::{
+    AgentId, Outcome, SchemaDef, TaskDef, TaskId, TaskStatus, TenantName, Timestamp, WorkflowId, WorkflowStatus,
+};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
@@ -26,6 +28,12 @@ pub trait Catalogue {
     fn is_polled(&self, definition_name: &str, domain: Option<&str>) -> bool {
         let _ = (definition_name, domain);
         false
+    }
+
+    /// Why a value breaks a schema; `None` = it fits.
+    fn schema_fault(&self, schema: &SchemaDef, what: &'static str, value: &Value) -> Option<String> {
+        let _ = (schema, what, value);
+        None
     }
 }
 

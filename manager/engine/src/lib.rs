@@ -19,6 +19,7 @@
 //! - `work`: what the manager is asked to do itself.
 //! - `child`: workflows that workflows start; `moment`: spans of time and moments as people write them.
 //! - `state`: the tasks of a run and the indices over them; `load`: the indices of a run, worked out from its records.
+//! - `sealed`: secrets and environment values, looked up only where an input is handed over.
 
 mod attempt;
 mod child;
@@ -37,6 +38,7 @@ mod plan;
 mod rate_limit;
 mod retry;
 mod run;
+mod sealed;
 mod start;
 mod state;
 mod task_type;
@@ -54,4 +56,5 @@ pub use event::{
 pub use expression::{PayloadFault, resolve_payload};
 pub use plan::{Plan, PlanError};
 pub use run::Run;
+pub use sealed::{LookUp, Sealed};
 pub use work::{ChildOrder, HttpRequest, PerformFailure, ScriptLanguage, ScriptStyle, ServerWork};

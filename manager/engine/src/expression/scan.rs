@@ -2,6 +2,7 @@
 
 use super::EXPRESSION_NESTING_MAX;
 use super::path::Path;
+use crate::sealed::sealed;
 
 /// A stretch of a text.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,11 +40,17 @@ pub(crate) fn parts(text: &str, nesting: usize) -> Result<Vec<Part>, String> {
             let end = closing_brace(after).ok_or_else(|| {
                 format!("`${{` at character {} has no `}}`; write `$${{` for a plain `${{`", position(text, left))
             })?;
+            let whole = &left[..end + 3];
+            left = &after[end + 1..];
+            // Looked up at hand-over; until then it is a text like any other.
+            if sealed(&after[..end]).is_some() {
+                plain.push_str(whole);
+                continue;
+            }
             if !plain.is_empty() {
                 out.push(Part::Text(std::mem::take(&mut plain)));
             }
             out.push(Part::Expression(expression(&after[..end], nesting)?));
-            left = &after[end + 1..];
         } else {
             plain.push('$');
             left = &left[1..];

@@ -27,6 +27,7 @@ use super::state::ApiState;
         (name = "bulk", description = "One command on many workflows (Conductor)"),
         (name = "tasks", description = "Polling workers, updates and logs (Conductor)"),
         (name = "event handlers", description = "What to do when a message comes (Conductor)"),
+        (name = "secrets", description = "Values that tasks get when they are handed over (Conductor)"),
         (name = "agents", description = "Agents and what they fetch and report"),
         (name = "plugins", description = "Plugins that agents run"),
         (name = "events", description = "What happens, as it happens"),

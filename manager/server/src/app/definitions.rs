@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::core::Message;
 use super::perform::{Scripts, script_faults};
-use super::{App, AppError};
+use super::{App, AppError, schemas};
 use crate::clock;
 
 /// Compiled definitions kept for reading and starting.
@@ -84,6 +84,12 @@ impl App {
                 let mut faults = Vec::new();
                 for (index, definition) in definitions.iter().enumerate() {
                     let mut own = definition.validate();
+                    for (schema, key) in
+                        [(&definition.input_schema, "inputSchema"), (&definition.output_schema, "outputSchema")]
+                    {
+                        let schema = schema.as_deref().filter(|_| definition.enforce_schema);
+                        own.extend(schema.into_iter().flat_map(|schema| schemas::faults(schema, key)));
+                    }
                     if own.is_empty() {
                         own.extend(check_plugin(store, &owner, definition)?);
                     }
@@ -232,7 +238,15 @@ fn faults_of(
     definition: WorkflowDef,
 ) -> Result<Vec<Violation>, StoreError> {
     Ok(match compile(store, tenant, definition)? {
-        Ok(plan) => script_faults(scripts, &plan.snapshot().workflow),
+        Ok(plan) => {
+            let workflow = &plan.snapshot().workflow;
+            let mut faults = script_faults(scripts, workflow);
+            for (schema, key) in [(&workflow.input_schema, "inputSchema"), (&workflow.output_schema, "outputSchema")] {
+                let schema = schema.as_ref().filter(|_| workflow.enforce_schema);
+                faults.extend(schema.into_iter().flat_map(|schema| schemas::faults(schema, key)));
+            }
+            faults
+        }
         Err(PlanError::Invalid(faults)) => faults,
     })
 }

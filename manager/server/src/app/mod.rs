@@ -18,6 +18,8 @@ mod queues;
 mod reads;
 mod rehearsal;
 pub(crate) mod schedules;
+mod schemas;
+mod secrets;
 mod tokens;
 mod waiting;
 mod workflows;
@@ -27,6 +29,7 @@ pub use control::RerunCommand;
 pub use core::Announcement;
 pub use error::AppError;
 pub use rehearsal::{MockOutcome, Rehearsal};
+pub use secrets::SECRET_BYTES_MAX;
 pub use tokens::{Caller, ensure_admin_token, token_hash};
 pub use waiting::Standing;
 pub use workflows::{IdempotencyStrategy, StartCommand};
@@ -46,7 +49,7 @@ use self::core::{Core, CoreHandle, CoreSettings, Message, Outlets, RealWorld};
 use self::definitions::PlanCache;
 use self::events::Events;
 use self::metrics::Metrics;
-use self::perform::Performers;
+use self::perform::{Performers, Vault};
 use crate::broker::{self, Broker};
 use crate::config::Settings;
 
@@ -71,6 +74,7 @@ struct Inner {
     outputs_dir: PathBuf,
     metrics: Metrics,
     performers: Performers,
+    vault: Arc<Vault>,
     events: Events,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -98,6 +102,8 @@ impl App {
             outputs_dir: outputs_dir.clone(),
         };
         let performers = Performers::new(handle.clone(), script_launcher());
+        let vault = Arc::new(Vault::open(Arc::clone(&store), settings.data_dir.join("secrets.key"))?);
+        performers.open_vault(Arc::clone(&vault));
         let outlets = Outlets { outbox, feed: feed.clone(), performers: Arc::new(performers.clone()) };
         let core = Core::open(
             Arc::clone(&store),
@@ -120,6 +126,7 @@ impl App {
             outputs_dir,
             metrics,
             performers,
+            vault,
             events: Events::new(incoming),
             thread: Mutex::default(),
         });

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use conductor_engine::{Event, StartRequest, WorkerUpdate};
+use conductor_engine::{Event, Plan, StartRequest, WorkerUpdate};
 pub use conductor_model::IdempotencyStrategy;
 use conductor_model::{TaskId, TenantName, WorkflowDef, WorkflowId};
 use conductor_placement::Unplaced;
@@ -54,6 +54,7 @@ impl App {
             return Err(AppError::invalid("priority-invalid", message));
         }
         let plan = self.plan_to_start(tenant, &command.name, command.version, command.definition).await?;
+        self.check_start(tenant, &plan, &command.input).await?;
         let request = StartRequest {
             id: WorkflowId::generate(&mut SystemIds),
             tenant: tenant.clone(),
@@ -71,6 +72,15 @@ impl App {
         let idempotency = command.idempotency;
         let core = &self.inner.core;
         Ok(core.ask(|reply| Message::Start(StartOrder { plan, request, idempotency, reply })).await?)
+    }
+
+    /// Whether an input fits the schema of its definition, with what the definition fills in.
+    async fn check_start(&self, tenant: &TenantName, plan: &Plan, input: &Map<String, Value>) -> Result<(), AppError> {
+        let definition = &plan.snapshot().workflow;
+        let Some(schema) = definition.input_schema.as_ref().filter(|_| definition.enforce_schema) else { return Ok(()) };
+        let mut whole = definition.input_template.clone();
+        whole.extend(input.iter().map(|(key, value)| (key.clone(), value.clone())));
+        self.check_schema(tenant, schema, "input", whole).await
     }
 
     /// Schedules nothing new in it. Pausing a paused workflow does nothing.

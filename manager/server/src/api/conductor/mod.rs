@@ -11,7 +11,9 @@ mod metadata;
 mod render;
 mod run_view;
 mod scheduler;
+mod schema;
 mod searching;
+mod secrets;
 mod summary;
 mod tasks;
 mod token;
@@ -33,6 +35,8 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         .merge(admin::routes())
         .merge(scheduler::routes())
         .merge(external::routes())
+        .merge(schema::routes())
+        .merge(secrets::routes())
         .merge(token::routes())
         .merge(version::routes())
 }

@@ -186,9 +186,11 @@ impl Core {
     pub(super) fn task_input(&mut self, tenant: &TenantName, agent: &AgentId, task: TaskId, reply: Reply<Arc<Value>>) {
         let holds = self.index.claim(task).is_some_and(|(holder, _, _)| holder == agent);
         let found = match self.workflow_of_task(tenant, task) {
-            Ok(Some(workflow)) if holds => {
-                self.runs.peek(workflow).and_then(|run| run.task(task)).map(|task| Arc::clone(&task.input))
-            }
+            Ok(Some(workflow)) if holds => self.runs.peek(workflow).and_then(|run| {
+                let look_up = |sealed, name: &str| self.outlets.performers.look_up(tenant, sealed, name);
+                let revealed = run.revealed_input(task, &look_up).map(Arc::new);
+                revealed.or_else(|| Some(Arc::clone(&run.task(task)?.input)))
+            }),
             _ => None,
         };
         match found {

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use conductor_engine::{Catalogue, Context, Event, LocalTime, Refusal};
-use conductor_model::{TaskDef, TenantName, Timestamp, WorkflowId};
+use conductor_model::{SchemaDef, TaskDef, TenantName, Timestamp, WorkflowId};
 use conductor_store::{Store, StoreError};
+use serde_json::Value;
 
 use super::Core;
 use super::polling::Polling;
+use crate::app::schemas::violations;
 
 impl Core {
     /// Feeds an event to a workflow, applies what was decided to the indices and notes what is to be stored.
@@ -46,6 +48,21 @@ impl Catalogue for AsItIsNow<'_> {
         let zone = jiff::tz::TimeZone::get(zone).ok()?;
         let shown = jiff::Timestamp::from_millisecond(local.0.0).ok()?.to_zoned(jiff::tz::TimeZone::UTC).datetime();
         Some(Timestamp(shown.to_zoned(zone).ok()?.timestamp().as_millisecond()))
+    }
+
+    fn schema_fault(&self, schema: &SchemaDef, what: &'static str, value: &Value) -> Option<String> {
+        match violations(self.store, &self.tenant, schema, what, value) {
+            Ok(Some(faults)) => {
+                faults.first().map(|fault| format!("the {what} does not fit its schema: {} {}", fault.path, fault.message))
+            }
+            Ok(None) => {
+                Some(format!("schema {} version {} of the {what} is not there; register it", schema.name, schema.version))
+            }
+            Err(error) => {
+                tracing::error!(%error, name = %schema.name, "a schema cannot be read; going on as if there were none");
+                None
+            }
+        }
     }
 
     fn task_definition(&self, name: &str) -> Option<Arc<TaskDef>> {

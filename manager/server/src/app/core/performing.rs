@@ -1,9 +1,10 @@
 //! What the manager does itself: handed out from here, a bounded number at once, and heard of again as
 //! [`Event::Performed`]. Derived from the records (`TaskRecord::performing`), after a decision and at start alike.
 
+use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 
-use conductor_engine::{Event, PerformFailure};
+use conductor_engine::{Event, PerformFailure, Sealed};
 use conductor_model::definition::TaskType;
 use conductor_model::{TaskId, TaskRecord, WorkflowId};
 use serde_json::Value;
@@ -147,10 +148,25 @@ impl Core {
                 }
             };
             let current = run.task(turn.task).is_some_and(|record| record.turn == turn.turn);
-            let Some(work) = current.then(|| run.server_work(turn.task)).flatten() else { continue };
-            let tenant = run.workflow().tenant.clone();
+            if !current {
+                continue;
+            }
+            let (tenant, performers) = (run.workflow().tenant.clone(), &self.outlets.performers);
+            let secrets = RefCell::new(Vec::new());
+            let look_up = |sealed, name: &str| {
+                let value = performers.look_up(&tenant, sealed, name)?;
+                if sealed == Sealed::Secret {
+                    secrets.borrow_mut().push(value.clone());
+                }
+                Some(value)
+            };
+            let work = match run.revealed_input(turn.task, &look_up) {
+                Some(input) => run.server_work_on(turn.task, input),
+                None => run.server_work(turn.task),
+            };
+            let Some(work) = work else { continue };
             self.performing.begin(lane, turn);
-            self.outlets.performers.perform(Job { tenant, turn, work });
+            performers.perform(Job { tenant, turn, work, secrets: secrets.into_inner() });
         }
     }
 

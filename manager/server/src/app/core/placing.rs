@@ -149,7 +149,7 @@ impl Core {
     pub(super) fn dispatch(&mut self, workflow: WorkflowId, task: TaskId) {
         let Some(run) = self.runs.peek(workflow) else { return };
         let Some(record) = run.task(task).cloned() else { return };
-        let workflow_name = run.workflow().name.clone();
+        let (workflow_name, sealed) = (run.workflow().name.clone(), run.has_sealed_input(task));
         let timeout = run.plan().definition(&record.reference);
         let run_timeout_ms = timeout
             .filter(|definition| definition.timeout_seconds > 0 && definition.timeout_policy != TaskTimeoutPolicy::AlertOnly)
@@ -170,7 +170,8 @@ impl Core {
             attempt: record.attempt,
             plugin: PluginRef { name: plugin.name.to_string(), version: plugin.version, digest: plugin.digest },
             operation: part.operation.clone(),
-            input: input_in_message(&record),
+            // Orders are stored until they are confirmed: an input with secrets is fetched over REST instead.
+            input: if sealed { None } else { input_in_message(&record) },
             node_instance: part.node_instance.clone().unwrap_or_else(|| agent.to_string()),
             run_timeout_ms,
             grace_ms: self.settings.grace_ms,

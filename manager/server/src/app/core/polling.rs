@@ -189,11 +189,16 @@ impl Core {
         self.take_tasks(&key, worker, 1).pop()
     }
 
-    /// A task as a worker gets it.
+    /// A task as a worker gets it: with secrets and environment values in its input. Not to be kept.
     fn handed(&self, workflow: WorkflowId, task: TaskId) -> Option<HandedOut> {
         let run = self.runs.peek(workflow)?;
+        let mut record = run.task(task)?.clone();
+        let tenant = &run.workflow().tenant;
+        if let Some(input) = run.revealed_input(task, &|sealed, name| self.outlets.performers.look_up(tenant, sealed, name)) {
+            record.input = Arc::new(input);
+        }
         Some(HandedOut {
-            task: run.task(task)?.clone(),
+            task: record,
             workflow_name: run.workflow().name.clone(),
             correlation_id: run.workflow().correlation_id.clone(),
             plan: Arc::clone(run.plan()),

@@ -7,10 +7,11 @@ mod check;
 mod http;
 mod publish;
 mod scripts;
+mod vault;
 
 use std::sync::{Arc, OnceLock, Weak};
 
-use conductor_engine::{PerformFailure, ScriptLanguage, ScriptStyle, ServerWork};
+use conductor_engine::{PerformFailure, ScriptLanguage, ScriptStyle, Sealed, ServerWork};
 use conductor_model::TenantName;
 use conductor_script::{Language, Launcher, ScriptError};
 use serde_json::Value;
@@ -21,6 +22,7 @@ use super::{App, Inner};
 pub(super) use check::script_faults;
 use http::Requests;
 pub use scripts::Scripts;
+pub use vault::{Vault, VaultError};
 
 /// A piece of work.
 #[derive(Debug)]
@@ -31,12 +33,20 @@ pub struct Job {
     pub turn: Turn,
     /// What.
     pub work: ServerWork,
+    /// Secrets in it, which nothing that comes of it may show.
+    pub secrets: Vec<String>,
 }
 
 /// Takes work off the deciding thread. A simulation plays it.
 pub trait Perform: Send + Sync + std::fmt::Debug {
     /// Begins a piece of work. Does not wait; the deciding thread hears once what came of it.
     fn perform(&self, job: Job);
+
+    /// A tenant's secret or environment value.
+    fn look_up(&self, tenant: &TenantName, sealed: Sealed, name: &str) -> Option<String> {
+        let _ = (tenant, sealed, name);
+        None
+    }
 }
 
 /// Does the work. Cheap to clone.
@@ -53,6 +63,7 @@ struct Parts {
     /// Absent in a program without an asynchronous runtime: then only scripts are performed.
     runtime: Option<Handle>,
     app: OnceLock<Weak<Inner>>,
+    vault: OnceLock<Arc<Vault>>,
 }
 
 impl Performers {
@@ -64,6 +75,7 @@ impl Performers {
             requests: Requests::default(),
             runtime: Handle::try_current().ok(),
             app: OnceLock::new(),
+            vault: OnceLock::new(),
         };
         Self { inner: Arc::new(parts) }
     }
@@ -71,6 +83,11 @@ impl Performers {
     /// Tells what the application is, which messages to internal queues need.
     pub(super) fn attach(&self, app: Weak<Inner>) {
         let _ = self.inner.app.set(app);
+    }
+
+    /// Tells where secrets and environment values are.
+    pub(super) fn open_vault(&self, vault: Arc<Vault>) {
+        let _ = self.inner.vault.set(vault);
     }
 
     /// The threads that evaluate scripts.
@@ -81,26 +98,31 @@ impl Performers {
 
 impl Perform for Performers {
     fn perform(&self, job: Job) {
-        let Job { tenant, turn, work } = job;
+        let Job { tenant, turn, work, secrets } = job;
         match work {
             ServerWork::Script { language, source, style, input } => {
                 let core = self.inner.core.clone();
                 self.inner.scripts.evaluate(language_of(language, style), source, input, move |result| {
-                    core.tell(Message::Performed { turn, result: result.map_err(|error| of_script(&error)) });
+                    let result = result.map_err(|error| of_script(&error));
+                    core.tell(Message::Performed { turn, result: vault::hush(result, &secrets) });
                 });
             }
             ServerWork::Http(request) => {
                 let performers = self.clone();
-                self.spawn(turn, async move { performers.inner.requests.send(request).await });
+                self.spawn(turn, secrets, async move { performers.inner.requests.send(request).await });
             }
             ServerWork::Publish { sink, payload } => {
                 let performers = self.clone();
-                self.spawn(turn, async move {
+                self.spawn(turn, secrets, async move {
                     let app = performers.app()?;
                     publish::publish(&app, &tenant, turn, &sink, payload).await.map(|()| Value::Null)
                 });
             }
         }
+    }
+
+    fn look_up(&self, tenant: &TenantName, sealed: Sealed, name: &str) -> Option<String> {
+        self.inner.vault.get()?.look_up(tenant, sealed, name)
     }
 }
 
@@ -110,14 +132,19 @@ impl Performers {
         inner.map(|inner| App { inner }).ok_or_else(|| transient("the manager is stopping"))
     }
 
-    fn spawn(&self, turn: Turn, work: impl Future<Output = Result<Value, PerformFailure>> + Send + 'static) {
+    fn spawn(
+        &self,
+        turn: Turn,
+        secrets: Vec<String>,
+        work: impl Future<Output = Result<Value, PerformFailure>> + Send + 'static,
+    ) {
         let core = self.inner.core.clone();
         let Some(runtime) = &self.inner.runtime else {
             let result = Err(transient("this program performs no requests"));
             return core.tell(Message::Performed { turn, result });
         };
         runtime.spawn(async move {
-            let result = work.await;
+            let result = vault::hush(work.await, &secrets);
             core.tell(Message::Performed { turn, result });
         });
     }

@@ -67,7 +67,7 @@ impl Bench {
 
     async fn perform(self, work: ServerWork) -> Result<Value, PerformFailure> {
         let turn = Turn { workflow: WorkflowId::generate(&mut SystemIds), task: TaskId::generate(&mut SystemIds), turn: 1 };
-        self.performers.perform(Job { tenant: tenant(), turn, work });
+        self.performers.perform(Job { tenant: tenant(), turn, work, secrets: Vec::new() });
         let heard = tokio::task::spawn_blocking(move || self.messages.recv_timeout(PATIENCE)).await.unwrap().unwrap();
         let Message::Performed { turn: of, result } = heard else { panic!("something else was said") };
         assert_eq!(of, turn);
