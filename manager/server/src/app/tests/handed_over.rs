@@ -112,10 +112,11 @@ async fn schemas_are_enforced_on_what_goes_in_and_what_comes_out() {
                 "outputParameters": { "z": "${t.output.z}" } }),
         )
         .await;
+    let owner = tenant();
     let start = |input: Value| {
         let command =
             StartCommand { name: "flow".to_owned(), input: input.as_object().unwrap().clone(), ..StartCommand::default() };
-        world.app.start_workflow(&tenant(), command)
+        world.app.start_workflow(&owner, command)
     };
     let Err(AppError::Invalid { code, violations, .. }) = start(json!({ "a": "text" })).await.map(|_| ()) else {
         panic!("refused")
@@ -154,9 +155,10 @@ async fn schemas_are_enforced_on_what_goes_in_and_what_comes_out() {
 #[tokio::test]
 async fn schemas_are_kept_by_name_and_version_and_named_by_definitions() {
     let world = World::new();
+    let owner = tenant();
     let put = |value: Value, new: bool| {
         let schema = serde_json::from_value(value).unwrap();
-        world.app.put_schemas(&tenant(), vec![schema], new, "test")
+        world.app.put_schemas(&owner, vec![schema], new, "test")
     };
     let bad = put(json!({ "name": "s", "data": { "type": "no such type" } }), false).await.unwrap_err();
     assert!(matches!(bad, AppError::Invalid { code: "schema-invalid", .. }), "{bad:?}");
@@ -173,10 +175,11 @@ async fn schemas_are_kept_by_name_and_version_and_named_by_definitions() {
                 "tasks": [{ "name": "n", "taskReferenceName": "n", "type": "NOOP" }] }),
         )
         .await;
+    let owner = tenant();
     let start = |input: Value| {
         let command =
             StartCommand { name: "named".to_owned(), input: input.as_object().unwrap().clone(), ..StartCommand::default() };
-        world.app.start_workflow(&tenant(), command)
+        world.app.start_workflow(&owner, command)
     };
     assert!(start(json!({ "a": 1 })).await.is_err());
     start(json!({ "b": 1 })).await.unwrap();
