@@ -51,6 +51,8 @@ fn is_sealed(template: &Value) -> bool {
     }
 }
 
+type Parameters = Map<String, Value>;
+
 impl Run {
     /// Whether a task's input holds expressions that are replaced at hand-over.
     #[must_use]
@@ -88,8 +90,8 @@ impl Run {
         work
     }
 
-    /// What a task's input was made from.
-    fn templates(&self, task: TaskId) -> Option<(&Map<String, Value>, Option<&Map<String, Value>>)> {
+    /// What a task's input was made from: the step's parameters, and the definition's template.
+    fn templates(&self, task: TaskId) -> Option<(&Parameters, Option<&Parameters>)> {
         let ix = *self.state.by_id.get(&task)?;
         let template = self.definition(ix).map(|definition| &definition.input_template);
         Some((&self.node(self.site(ix)).step.input_parameters, template))

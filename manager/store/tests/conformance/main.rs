@@ -67,6 +67,7 @@ cases! {
     catalogue::documents_are_put_read_listed_and_removed,
     catalogue::handled_events_are_known_until_they_are_forgotten,
     search::every_kind_of_condition_finds_its_workflows,
+    search::conditions_that_exclude_each_other_find_nothing,
     search::words_follow_what_a_workflow_becomes,
     search::pages_follow_each_other_in_the_order_that_is_asked_for,
     search::tasks_are_found_by_their_fields_and_those_of_their_workflow,

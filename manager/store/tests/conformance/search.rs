@@ -100,6 +100,23 @@ pub fn every_kind_of_condition_finds_its_workflows(store: &dyn Store) {
     }
 }
 
+pub fn conditions_that_exclude_each_other_find_nothing(store: &dyn Store) {
+    let mut workflow = workflow("deploy");
+    workflow.correlation_id = Some("order-1".to_owned());
+    stored(store, &workflow, &[]);
+    for narrow in [
+        "correlationId=order-1",
+        "workflowType=deploy",
+        "correlationId=order*",
+        "deploy",
+        &format!("workflowId={}", workflow.id),
+    ] {
+        assert_eq!(workflows(store, narrow).total, 1, "{narrow}");
+        assert_eq!(workflows(store, &format!("{narrow} AND status=RUNNING AND status=FAILED")).total, 0, "{narrow}");
+        assert_eq!(workflows(store, &format!("{narrow} AND status=RUNNING AND NOT status=RUNNING")).total, 0, "{narrow}");
+    }
+}
+
 pub fn words_follow_what_a_workflow_becomes(store: &dyn Store) {
     let mut workflow = workflow("deploy");
     stored(store, &workflow, &[]);
