@@ -1,7 +1,9 @@
 """Start, poll, update, observe: a worker that makes every call itself, and somebody who looks on."""
 
 from conductor.client.http.api.task_resource_api import TaskResourceApi
-from conductor.client.http.models import TaskResult
+from conductor.client.http.models import StartWorkflowRequest, TaskResult
+from conductor.client.http.models.correlation_ids_search_request import CorrelationIdsSearchRequest
+from conductor.client.http.models.start_workflow_request import IdempotencyStrategy
 from conductor.client.workflow.conductor_workflow import ConductorWorkflow
 from conductor.client.workflow.task.simple_task import simple_task
 from story import RUN, clients, completed, named, quick_task, refused, run, shown, start, until, wait_for_end, wait_for_task
@@ -97,8 +99,40 @@ def somebody_looks_on():
     assert len(by_text.results) == 3, by_text
     found = client.get_by_correlation_ids(FLOW, [cid], include_completed=False, include_tasks=True)
     assert {each.workflow_id for each in found[cid]} == set(ids[:2]), found
+    batch = CorrelationIdsSearchRequest(correlation_ids=[cid], workflow_names=[FLOW])
+    found = client.get_by_correlation_ids_in_batch(batch, include_completed=True, include_tasks=False)
+    assert {each.workflow_id for each in found[cid]} == set(ids), found
     for workflow_id in ids[:2]:
         client.terminate_workflow(workflow_id)
+
+
+def an_idempotency_key_starts_one_workflow():
+    client = clients().get_workflow_client()
+
+    def with_key(strategy):
+        return client.start_workflow(
+            StartWorkflowRequest(name=FLOW, input={"n": 0}, idempotency_key=f"k-{RUN}", idempotency_strategy=strategy)
+        )
+
+    first = with_key(IdempotencyStrategy.FAIL)
+    refused(409, lambda: with_key(IdempotencyStrategy.FAIL))
+    assert with_key(IdempotencyStrategy.RETURN_EXISTING) == first
+    client.terminate_workflow(first)
+
+
+def started_by_name():
+    client = clients().get_workflow_client()
+    workflow_id = client.start_workflow_by_name(FLOW, {"n": 5}, version=1, correlationId="by-name", priority=3)
+    found = client.get_workflow(workflow_id)
+    assert (found.input, found.correlation_id, found.priority) == ({"n": 5}, "by-name", 3), shown(found)
+    client.terminate_workflow(workflow_id)
+
+
+def polls_are_remembered():
+    tasks = clients().get_task_client()
+    tasks.poll_task(FIRST, worker_id="somebody")
+    workers = {poll.worker_id for poll in tasks.get_task_poll_data(FIRST)}
+    assert "somebody" in workers, workers
 
 
 if __name__ == "__main__":
@@ -108,4 +142,7 @@ if __name__ == "__main__":
         an_update_brings_the_next_task,
         unknown_things_are_404,
         somebody_looks_on,
+        an_idempotency_key_starts_one_workflow,
+        started_by_name,
+        polls_are_remembered,
     )

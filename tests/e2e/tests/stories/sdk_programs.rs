@@ -40,6 +40,9 @@ journeys! {
     workflows_are_started_polled_updated_and_observed: "running.py",
     workflows_of_the_fluent_builders_run: "builders.py",
     tasks_that_the_manager_does_itself_run: "system_tasks.py",
+    workflows_are_steered_one_by_one_and_in_bulk: "control.py",
+    signals_and_synchronous_execution_answer_at_once: "signals.py",
+    schemas_are_kept_and_enforced: "schemas.py",
     events_start_complete_fail_and_end_workflows: "events.py",
     schedules_start_workflows_by_the_clock: "schedules.py",
 }
