@@ -115,7 +115,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
 
 /// All numbers, for Prometheus. Needs no token.
 #[utoipa::path(get, path = "/metrics", tag = "operation", security(()),
-    responses((status = 200, description = "OpenMetrics text", content_type = "text/plain", body = String)))]
+    responses((status = 200, description = "OpenMetrics text", content_type = "application/openmetrics-text", body = String)))]
 async fn metrics(State(state): State<ApiState>) -> Result<impl IntoResponse, ApiError> {
     const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], state.metrics.text()))

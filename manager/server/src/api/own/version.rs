@@ -15,6 +15,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
 
 /// What the manager is.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ManagerVersion)]
 struct Version {
     name: &'static str,
     version: &'static str,
