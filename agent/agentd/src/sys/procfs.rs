@@ -133,6 +133,11 @@ mod tests {
         let pid = i32::try_from(child.id()).unwrap();
         let below = descendants(pid);
         assert_eq!(below.len(), 1);
+        // Between its fork and its new program a process shows no environment.
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while environ_value(below[0], "MARK").is_none() && std::time::Instant::now() < deadline {
+            std::thread::yield_now();
+        }
         assert_eq!(environ_value(below[0], "MARK").as_deref(), Some("x=y"));
         assert!(children(own_pid()).contains(&pid));
         for pid in [below[0], pid] {
