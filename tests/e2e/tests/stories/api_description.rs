@@ -4,8 +4,8 @@ use std::process::Command;
 
 use conductor_e2e::{Group, Stack, python_environment};
 
-/// Cases of made-up input for each operation, beyond those that walk along the edges of its parameters.
-const CASES_FOR_EACH: &str = "8";
+/// Cases of made-up input for each operation.
+const CASES_FOR_EACH: &str = "4";
 /// The same cases every time; another seed is another walk.
 const SEED: &str = "20260101";
 /// Longest time in seconds for all operations.
@@ -18,17 +18,10 @@ async fn every_answer_is_one_that_the_description_names() {
     let mut command = Command::new(program);
     command.arg("--config-file").arg(Stack::repository().join("tests/sdk/schemathesis.toml"));
     command.args(["run", &format!("{}/api/openapi.json", stack.manager.url())]);
-    command.args(["--phases", "examples,coverage,fuzzing", "--max-examples", CASES_FOR_EACH, "--seed", SEED, "--workers", "2"]);
+    command.args(["--phases", "examples,fuzzing", "--max-examples", CASES_FOR_EACH, "--seed", SEED, "--workers", "2"]);
     command
         .args(["--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"]);
-    command.args([
-        "--generation-deterministic",
-        "--no-shrink",
-        "--continue-on-failure",
-        "--no-color",
-        "--generation-database",
-        "none",
-    ]);
+    command.args(["--no-shrink", "--continue-on-failure", "--no-color", "--generation-database", "none"]);
     command.arg("--header").arg(format!("Authorization: Bearer {}", stack.manager.token())).current_dir(stack.folder());
     let mut walk = Group::start("schemathesis", &mut command, &stack.folder().join("schemathesis.log"));
     let (status, log) = walk.wait_for_end("schemathesis", SECONDS).await;

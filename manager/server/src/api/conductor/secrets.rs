@@ -59,7 +59,7 @@ async fn delete_secret(State(state): State<ApiState>, caller: Caller, Path(name)
 
 /// Whether there is a secret of this name.
 #[utoipa::path(get, path = "/api/secrets/{name}/exists", tag = "secrets", params(("name" = String, Path)),
-    responses((status = 200, body = bool)))]
+    responses((status = 200, content_type = "application/json", body = bool, description = "Whether there is one")))]
 async fn has_secret(State(state): State<ApiState>, caller: Caller, Path(name): Path<String>) -> Json<bool> {
     Json(state.app.value_names(&caller.tenant, Sealed::Secret).contains(&name))
 }

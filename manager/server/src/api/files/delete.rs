@@ -11,7 +11,7 @@ use crate::app::{AppError, Caller};
 /// Removes a file.
 #[utoipa::path(delete, path = "/resources/{area}/{tenant}/{*path}", tag = "files",
     params(("area" = String, Path), ("tenant" = String, Path), ("path" = String, Path)),
-    responses((status = 204, description = "Removed"), (status = 404, description = "There is none")))]
+    responses((status = 204, description = "Removed"), (status = 403, description = "Another tenant's"), (status = 404, description = "There is none")))]
 pub(super) async fn delete(
     State(state): State<ApiState>,
     caller: Caller,

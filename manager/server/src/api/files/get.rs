@@ -26,7 +26,8 @@ const CHUNK_BYTES: usize = 64 * 1024;
     params(("area" = String, Path), ("tenant" = String, Path), ("path" = String, Path), ("list" = Option<String>, Query, description = "List a folder"),
         ("Range" = Option<String>, Header, description = "One range, as in bytes=0-99"), ("If-None-Match" = Option<String>, Header)),
     responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>, description = "ETag and X-Checksum-Sha256 have the digest"),
-        (status = 206, description = "The range"), (status = 304, description = "The caller has it"), (status = 404, description = "There is none"),
+        (status = 206, description = "The range"), (status = 304, description = "The caller has it"),
+        (status = 403, description = "Another tenant's"), (status = 404, description = "There is none"),
         (status = 416, description = "No such range")))]
 pub(super) async fn get(
     State(state): State<ApiState>,
@@ -51,7 +52,8 @@ pub(super) async fn get(
 /// What is known of a file.
 #[utoipa::path(head, path = "/resources/{area}/{tenant}/{*path}", tag = "files",
     params(("area" = String, Path), ("tenant" = String, Path), ("path" = String, Path)),
-    responses((status = 200, description = "ETag, X-Checksum-Sha256, Content-Length"), (status = 404, description = "There is none")))]
+    responses((status = 200, description = "ETag, X-Checksum-Sha256, Content-Length"), (status = 403, description = "Another tenant's"),
+        (status = 404, description = "There is none")))]
 pub(super) async fn head(
     State(state): State<ApiState>,
     caller: Caller,
