@@ -98,6 +98,27 @@ pub struct StartRequest {
     pub rate_limited: bool,
 }
 
+impl StartRequest {
+    /// A plain start: nothing but what every one has.
+    #[must_use]
+    pub fn new(id: WorkflowId, tenant: TenantName, input: Map<String, Value>) -> Self {
+        Self {
+            id,
+            tenant,
+            input,
+            correlation_id: None,
+            idempotency_key: None,
+            priority: 0,
+            task_to_domain: BTreeMap::new(),
+            created_by: None,
+            parent: None,
+            event: None,
+            rate_limit_key: None,
+            rate_limited: false,
+        }
+    }
+}
+
 /// What can happen to a run.
 #[derive(Clone, Debug)]
 pub enum Event {

@@ -251,18 +251,8 @@ impl World {
         let Some(plan) = self.plans.get(name).cloned() else { return };
         let (reply, answer) = oneshot::channel();
         let request = StartRequest {
-            id: WorkflowId(Uuid::from_u128(self.random.random())),
-            tenant: tenant(),
-            input: Map::new(),
-            correlation_id: None,
-            idempotency_key: None,
             priority: self.random.random_range(0..3),
-            task_to_domain: BTreeMap::new(),
-            created_by: None,
-            parent: None,
-            event: None,
-            rate_limit_key: None,
-            rate_limited: false,
+            ..StartRequest::new(WorkflowId(Uuid::from_u128(self.random.random())), tenant(), Map::new())
         };
         let idempotency = IdempotencyStrategy::Fail;
         self.manager.handle.tell(Message::Start(StartOrder { plan, request, idempotency, reply }));

@@ -1,7 +1,7 @@
 //! What must be true of a definition, apart from the order of its steps.
 
 use conductor_model::limits::DEFINITION_NAME_BYTES_MAX;
-use conductor_model::{TaskDef, Violation, WorkflowDef, WorkflowTask};
+use conductor_model::{TaskDef, TaskType, Violation, WorkflowDef, WorkflowTask};
 use serde_json::Value;
 
 use super::{AgentTemplate, Compiler, Kind, NodeId};
@@ -45,6 +45,12 @@ pub(super) fn workflow(definition: &WorkflowDef, out: &mut Vec<Violation>) {
     }
 }
 
+/// Whether `asyncComplete` means something: it makes a step wait for its end from outside, or that is what it does anyway.
+fn can_complete_from_outside(task_type: TaskType) -> bool {
+    use TaskType::{Dynamic, Event, Http, Human, Simple, Wait};
+    matches!(task_type, Http | Event | Simple | Dynamic | Wait | Human)
+}
+
 /// Checks what every step has, whatever its type. `path` says where the step stands.
 pub(super) fn step(step: &WorkflowTask, path: &dyn Fn() -> String, out: &mut Vec<Violation>) {
     let mut found = Vec::new();
@@ -57,6 +63,11 @@ pub(super) fn step(step: &WorkflowTask, path: &dyn Fn() -> String, out: &mut Vec
     }
     unsupported("onStateChange", &step.on_state_change, &mut found);
     unsupported("cacheConfig", &step.cache_config, &mut found);
+    if step.async_complete && !can_complete_from_outside(step.task_type) {
+        let message =
+            "has no effect on a step of this type; leave it out, or let a step of type HTTP, EVENT, WAIT or HUMAN wait";
+        found.push(Violation::new("asyncComplete", message, Some("true".to_owned())));
+    }
     if step.start_delay < 0 {
         found.push(Violation::new("startDelay", "must be at least 0", Some(step.start_delay.to_string())));
     }

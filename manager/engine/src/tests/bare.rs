@@ -1,6 +1,5 @@
 //! A run without the harness's checks, for many steps.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use conductor_model::ids::IdSource;
@@ -23,20 +22,7 @@ impl Bare {
 
     pub fn start_with(snapshot: Snapshot, input: Value) -> Self {
         let mut ids = Counter(0);
-        let request = StartRequest {
-            id: WorkflowId(ids.next_id()),
-            tenant: TenantName::default_tenant(),
-            input: object(input),
-            correlation_id: None,
-            idempotency_key: None,
-            priority: 0,
-            task_to_domain: BTreeMap::new(),
-            created_by: None,
-            parent: None,
-            event: None,
-            rate_limit_key: None,
-            rate_limited: false,
-        };
+        let request = StartRequest::new(WorkflowId(ids.next_id()), TenantName::default_tenant(), object(input));
         let plan = Arc::new(Plan::compile(Arc::new(snapshot)).unwrap());
         let mut context = Context { now: BEGIN, ids: &mut ids, jitter: 0.0, catalogue: &Shelf };
         let (run, _) = Run::start(plan, request, &mut context);

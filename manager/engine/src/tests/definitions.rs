@@ -64,6 +64,17 @@ fn forks_and_joins() {
 }
 
 #[test]
+fn steps_that_nobody_can_complete_from_outside() {
+    let step = |task_type: &str, async_complete: bool| {
+        json!([{"name": "s", "taskReferenceName": "s", "type": task_type, "asyncComplete": async_complete,
+            "inputParameters": {"uri": "http://h/", "method": "GET"}}])
+    };
+    assert!(faults(&step("HTTP", true)).is_empty());
+    assert!(faults(&step("NOOP", false)).is_empty());
+    one_fault(&step("NOOP", true), "tasks[0].asyncComplete", "has no effect on a step of this type");
+}
+
+#[test]
 fn switches() {
     let switch = |more: Value| {
         let mut switch = json!({"name": "s", "taskReferenceName": "s", "type": "SWITCH", "expression": "k",

@@ -109,20 +109,11 @@ fn ten_thousand_branches_cost_the_same_each() {
         std::sync::Arc::new(crate::Plan::compile(std::sync::Arc::new(snapshot)).unwrap())
     };
     let mut ids = super::harness::Counter(0);
-    let request = crate::StartRequest {
-        id: conductor_model::WorkflowId(uuid::Uuid::nil()),
-        tenant: conductor_model::TenantName::default_tenant(),
-        input: super::harness::object(json!({"x": "y"})),
-        correlation_id: None,
-        idempotency_key: None,
-        priority: 0,
-        task_to_domain: std::collections::BTreeMap::new(),
-        created_by: None,
-        parent: None,
-        event: None,
-        rate_limit_key: None,
-        rate_limited: false,
-    };
+    let request = crate::StartRequest::new(
+        conductor_model::WorkflowId(uuid::Uuid::nil()),
+        conductor_model::TenantName::default_tenant(),
+        super::harness::object(json!({"x": "y"})),
+    );
     let mut context = crate::Context { now: super::harness::BEGIN, ids: &mut ids, jitter: 0.0, catalogue: &crate::NoCatalogue };
     let (mut run, decision) = crate::Run::start(plan, request, &mut context);
     assert_eq!(decision.tasks.len(), BRANCHES + 2);

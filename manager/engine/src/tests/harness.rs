@@ -135,18 +135,11 @@ impl Story {
         let Value::Object(input) = input else { panic!("the input is an object") };
         let mut ids = Counter(0);
         let request = StartRequest {
-            id: WorkflowId(ids.next_id()),
-            tenant: TenantName::default_tenant(),
-            input,
             correlation_id: Some("order-7".to_owned()),
-            idempotency_key: None,
             priority: 3,
             task_to_domain: BTreeMap::from([("domained".to_owned(), "blue".to_owned())]),
-            created_by: None,
-            parent: None,
-            event: None,
-            rate_limit_key: None,
             rate_limited,
+            ..StartRequest::new(WorkflowId(ids.next_id()), TenantName::default_tenant(), input)
         };
         let mut context = Context { now: BEGIN, ids: &mut ids, jitter: 0.0, catalogue: &Shelf };
         let (run, decision) = Run::start(plan, request, &mut context);

@@ -33,17 +33,3 @@ fn without_a_helper_nobody_is_blamed() {
     let error = evaluator.evaluate(Language::JavaScript, "1", &json!({})).unwrap_err();
     assert!(error.is_transient(), "{error:?}");
 }
-
-/// Prints how fast scripts are evaluated: `cargo nextest run -p conductor-script --run-ignored only -E 'test(speed)' --no-capture`.
-#[test]
-#[ignore = "a measurement"]
-fn speed() {
-    let mut evaluator = super::evaluator(Limits::default());
-    for (language, source) in [(Language::JavaScript, "$.n < 3 ? 'a' : 'b'"), (Language::Jq, ".n | . + 1")] {
-        let began = std::time::Instant::now();
-        for n in 0..2000 {
-            evaluator.evaluate(language, source, &json!({ "n": n })).unwrap();
-        }
-        println!("{language:?}: {:.0} evaluations/s", 2000.0 / began.elapsed().as_secs_f64());
-    }
-}

@@ -71,7 +71,7 @@ impl App {
     /// # Errors
     /// `not-found` and `definition-invalid` as at a start; `rehearsal-endless` when it takes too many steps.
     pub async fn rehearse(&self, tenant: &TenantName, rehearsal: &Rehearsal) -> Result<Rehearsed, AppError> {
-        let request = start_request(WorkflowId::generate(&mut SystemIds), tenant, rehearsal.input.clone());
+        let request = StartRequest::new(WorkflowId::generate(&mut SystemIds), tenant.clone(), rehearsal.input.clone());
         let request = StartRequest { correlation_id: rehearsal.correlation_id.clone(), ..request };
         self.rehearse_within(tenant, rehearsal, request, clock::now(), 0).await
     }
@@ -110,23 +110,6 @@ impl App {
             }
             Err(AppError::invalid("rehearsal-endless", format!("the workflow is not over after {EVENTS_MAX} events")))
         })
-    }
-}
-
-fn start_request(id: WorkflowId, tenant: &TenantName, input: Map<String, Value>) -> StartRequest {
-    StartRequest {
-        id,
-        tenant: tenant.clone(),
-        input,
-        correlation_id: None,
-        idempotency_key: None,
-        priority: 0,
-        task_to_domain: BTreeMap::new(),
-        created_by: None,
-        parent: None,
-        event: None,
-        rate_limit_key: None,
-        rate_limited: false,
     }
 }
 
@@ -230,7 +213,7 @@ impl Stage<'_> {
             definition: order.definition.map(|one| (*one).clone()),
             ..given
         };
-        let request = start_request(order.id, self.tenant, order.input);
+        let request = StartRequest::new(order.id, self.tenant.clone(), order.input);
         let request = StartRequest { parent: order.parent, correlation_id: order.correlation_id, ..request };
         let rehearsed = self.app.rehearse_within(self.tenant, &child, request, self.now, self.depth + 1).await;
         let over = match rehearsed {

@@ -1,6 +1,5 @@
 //! The engine alone: no clock, no disk, one core.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -56,20 +55,11 @@ fn plan() -> Result<Plan, BenchError> {
 
 fn one(plan: &Arc<Plan>, ids: &mut Counter) -> Result<u64, BenchError> {
     let refused = |error: String| BenchError::Shape { what: "a decision", reason: error };
-    let request = StartRequest {
-        id: WorkflowId(ids.next_id()),
-        tenant: TenantName::default_tenant(),
-        input: Map::from_iter([("x".to_owned(), json!(1))]),
-        correlation_id: None,
-        idempotency_key: None,
-        priority: 0,
-        task_to_domain: BTreeMap::new(),
-        created_by: None,
-        parent: None,
-        event: None,
-        rate_limit_key: None,
-        rate_limited: false,
-    };
+    let request = StartRequest::new(
+        WorkflowId(ids.next_id()),
+        TenantName::default_tenant(),
+        Map::from_iter([("x".to_owned(), json!(1))]),
+    );
     let mut context = Context { now: Timestamp(1_000), ids, jitter: 0.0, catalogue: &NoCatalogue };
     let (mut run, _) = Run::start(Arc::clone(plan), request, &mut context);
     let mut decisions = 1;

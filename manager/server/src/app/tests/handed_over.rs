@@ -33,9 +33,17 @@ fn files_with(folder: &std::path::Path, text: &str) -> Vec<String> {
     found
 }
 
+/// Writes everything that this process logs into a file there, which is searched like all others.
+fn log_into(folder: &std::path::Path) {
+    let file = std::fs::File::create(folder.join("manager.log")).unwrap();
+    // Where all tests share a process, another may have set this up; each has its own where they do not.
+    let _ = tracing_subscriber::fmt().with_writer(file).with_max_level(tracing::Level::TRACE).try_init();
+}
+
 #[tokio::test]
 async fn secrets_reach_workers_and_requests_and_are_stored_nowhere() {
     let folder = tempfile::tempdir().unwrap();
+    log_into(folder.path());
     let world = world_in(folder.path());
     world.app.put_value(&tenant(), Sealed::Secret, "token", SECRET.to_owned()).await.unwrap();
     world.app.put_value(&tenant(), Sealed::Environment, "REGION", "north".to_owned()).await.unwrap();

@@ -124,20 +124,7 @@ impl Stage {
     pub(super) fn start(&mut self, name: &str) -> WorkflowId {
         let definition = self.store.workflow_def(&tenant(), name, None).unwrap().unwrap();
         let plan = Arc::new(compile(self.store.as_ref(), &tenant(), definition).unwrap().unwrap());
-        let request = StartRequest {
-            id: WorkflowId(Uuid::now_v7()),
-            tenant: tenant(),
-            input: Map::new(),
-            correlation_id: None,
-            idempotency_key: None,
-            priority: 0,
-            task_to_domain: Default::default(),
-            created_by: None,
-            parent: None,
-            event: None,
-            rate_limit_key: None,
-            rate_limited: false,
-        };
+        let request = StartRequest::new(WorkflowId(Uuid::now_v7()), tenant(), Map::new());
         let idempotency = IdempotencyStrategy::Fail;
         self.ask(|reply| Message::Start(StartOrder { plan, request, idempotency, reply })).unwrap()
     }
