@@ -95,6 +95,7 @@ pub async fn serve(
     let mut background = JoinSet::new();
     background.spawn(broker.run(stopped.clone()));
     background.spawn(app.clone().trim_feed(stopped.clone()));
+    background.spawn(app.clone().expire_workflows(stopped.clone()));
     background.spawn(app.clone().handle_events(stopped));
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "manager is up");
     if let Some(ready) = ready {

@@ -16,6 +16,8 @@ pub struct Metrics {
     pub decisions: Counter,
     /// Workflows started.
     pub workflows_started: Counter,
+    /// Workflows removed because they ended long ago.
+    pub workflows_expired: Counter,
     /// Alerts raised by timeouts with policy ALERT_ONLY.
     pub alerts: Counter,
     /// Batches that the store refused.
@@ -51,6 +53,7 @@ impl Metrics {
         let metrics = Self {
             decisions: Counter::default(),
             workflows_started: Counter::default(),
+            workflows_expired: Counter::default(),
             alerts: Counter::default(),
             commit_failures: Counter::default(),
             published: Counter::default(),
@@ -71,6 +74,11 @@ impl Metrics {
 
         registry.register("decisions", "Decisions made", metrics.decisions.clone());
         registry.register("workflows_started", "Workflows started", metrics.workflows_started.clone());
+        registry.register(
+            "workflows_expired",
+            "Workflows removed because they ended long ago",
+            metrics.workflows_expired.clone(),
+        );
         registry.register("alerts", "Alerts raised", metrics.alerts.clone());
         registry.register("commit_failures", "Batches that could not be stored", metrics.commit_failures.clone());
         registry.register("messages_published", "Messages published to agents", metrics.published.clone());

@@ -17,6 +17,7 @@ pub mod plugins;
 mod queues;
 mod reads;
 mod rehearsal;
+mod retention;
 pub(crate) mod schedules;
 mod schemas;
 mod secrets;

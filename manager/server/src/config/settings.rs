@@ -27,6 +27,8 @@ pub struct Settings {
     pub limits: LimitSettings,
     /// The event feed.
     pub feed: FeedSettings,
+    /// How long what is over is kept.
+    pub retention: RetentionSettings,
     /// Access.
     pub auth: AuthSettings,
     /// Logs.
@@ -102,6 +104,14 @@ pub struct FeedSettings {
     pub keep_entries: u64,
 }
 
+/// `[retention]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionSettings {
+    /// How many days a workflow is kept after its end, with its tasks and their logs. 0 = for ever.
+    pub workflows_days: u32,
+}
+
 /// `[auth]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -120,6 +130,7 @@ impl Default for Settings {
             lease: LeaseSettings::default(),
             limits: LimitSettings::default(),
             feed: FeedSettings::default(),
+            retention: RetentionSettings::default(),
             auth: AuthSettings::default(),
             log: LogSettings::default(),
         }
@@ -159,6 +170,12 @@ impl Default for LimitSettings {
 impl Default for FeedSettings {
     fn default() -> Self {
         Self { keep_entries: 200_000 }
+    }
+}
+
+impl Default for RetentionSettings {
+    fn default() -> Self {
+        Self { workflows_days: 90 }
     }
 }
 

@@ -121,6 +121,10 @@ impl Store for SqliteStore {
         self.readers.read(|connection| workflows::count(connection, tenant, filter, at_most))
     }
 
+    fn workflows_ended_before(&self, before: Timestamp, limit: usize) -> Result<Vec<(TenantName, WorkflowId)>, StoreError> {
+        self.readers.read(|connection| workflows::ended_before(connection, before, limit))
+    }
+
     fn tasks(&self, tenant: &TenantName, filter: &TaskFilter, page: Page<TaskId>) -> Result<Vec<TaskRecord>, StoreError> {
         self.read_snapshot(|connection| tasks::list(connection, tenant, filter, page))
     }

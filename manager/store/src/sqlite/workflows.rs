@@ -296,6 +296,27 @@ pub(super) fn open(connection: &Connection) -> Result<Vec<OpenWorkflow>, StoreEr
     rows.collect::<Result<_, _>>().during(OPERATION)
 }
 
+/// Workflows that ended before a moment and whose parent, if any, is over too, the earliest started first.
+///
+/// Whatever ended before it was started before it, so that a range of places is all that is looked at.
+pub(super) fn ended_before(
+    connection: &Connection,
+    before: Timestamp,
+    limit: usize,
+) -> Result<Vec<(TenantName, WorkflowId)>, StoreError> {
+    const OPERATION: &str = "find workflows that ended long ago";
+    let sql = "SELECT id, tenant FROM workflow WHERE place < (?1 << 20) AND open = 0 AND body ->> '$.ended_at' < ?1
+                   AND NOT EXISTS (SELECT 1 FROM workflow AS above WHERE above.id = workflow.parent AND above.open = 1)
+               ORDER BY place LIMIT ?2";
+    let mut statement = connection.prepare_cached(sql).during(OPERATION)?;
+    let found = statement
+        .query_map(params![before.0, rows(limit)], |row| {
+            Ok((name(1, row.get(1)?)?, workflow_id(0, row.get_ref(0)?.as_blob()?)?))
+        })
+        .during(OPERATION)?;
+    found.collect::<Result<_, _>>().during(OPERATION)
+}
+
 /// Workflows, newest first.
 pub(super) fn list(
     connection: &Connection,

@@ -3,7 +3,7 @@
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
-use conductor_model::{TaskStatus, Timestamp, WorkflowStatus};
+use conductor_model::{TaskStatus, Timestamp, WorkflowRecord, WorkflowStatus};
 use conductor_store::{Batch, LimitedStart, OpenWorkflow, Store, StoreError};
 use serde_json::json;
 
@@ -303,6 +303,29 @@ pub fn a_removed_workflow_leaves_nothing_behind(store: &dyn Store) {
     // Its place and its id are free again, and its words lead nowhere.
     stored(store, &gone, &[&theirs]);
     assert_eq!(store.load_run(gone.id).unwrap().unwrap().workflow, gone);
+}
+
+pub fn what_ended_long_ago_is_found_unless_something_above_it_goes_on(store: &dyn Store) {
+    let over = |created: i64, ended: i64| {
+        let mut over = workflow("deploy");
+        over.status = WorkflowStatus::Completed;
+        (over.created_at, over.ended_at) = (Timestamp(created), Some(Timestamp(ended)));
+        over
+    };
+    let (late, early, recent) = (over(2_000, 2_500), over(1_000, 9_000), over(8_000, 10_000));
+    let mut goes_on = workflow("deploy");
+    goes_on.created_at = Timestamp(500);
+    let (mut below, mut below_over) = (over(600, 700), over(600, 700));
+    below.parent_workflow_id = Some(goes_on.id);
+    below_over.parent_workflow_id = Some(early.id);
+    for record in [&late, &early, &recent, &goes_on, &below, &below_over] {
+        stored(store, record, &[]);
+    }
+    let found = |before: i64, limit: usize| store.workflows_ended_before(Timestamp(before), limit).unwrap();
+    let ids = |records: &[&WorkflowRecord]| records.iter().map(|record| (tenant(), record.id)).collect::<Vec<_>>();
+    assert_eq!(found(10_000, 9), ids(&[&below_over, &early, &late]));
+    assert_eq!(found(9_000, 9), ids(&[&below_over, &late]), "what ended at the moment itself is not before it");
+    assert_eq!(found(10_000, 2), ids(&[&below_over, &early]));
 }
 
 pub fn removed_tasks_are_gone_and_an_input_can_be_replaced(store: &dyn Store) {

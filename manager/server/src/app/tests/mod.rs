@@ -8,6 +8,7 @@ mod handed_over;
 mod limits;
 mod performing;
 mod queues;
+mod retention;
 mod schedules;
 mod stage;
 mod workers;
