@@ -54,7 +54,7 @@ pub enum Command {
     Tasks(TasksArgs),
     /// Log lines of a task, or of all tasks of a workflow.
     Logs(LogsArgs),
-    /// List agents, or look at one.
+    /// List agents, look at one, leave one alone, forget one.
     #[command(visible_alias = "agent")]
     Agents {
         #[command(subcommand)]
@@ -202,6 +202,32 @@ pub enum AgentsCommand {
     List,
     /// One agent with its facts.
     Get { id: String },
+    /// Give an agent nothing new from now on; what it has goes on.
+    Cordon {
+        id: String,
+        /// Why; it is shown where tasks wait for the agent.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Let an agent be given tasks again.
+    Uncordon { id: String },
+    /// Cordon an agent and wait until what it has is over.
+    Drain {
+        id: String,
+        /// Why; it is shown where tasks wait for the agent.
+        #[arg(long)]
+        reason: Option<String>,
+        /// Give up waiting after this long; the agent stays cordoned.
+        #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+        timeout_seconds: u64,
+    },
+    /// Forget an agent that is not to come back.
+    Delete {
+        id: String,
+        /// Also while it has tasks: they are lost.
+        #[arg(long)]
+        force: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -66,6 +66,14 @@ pub enum CliError {
         /// What to do.
         hint: &'static str,
     },
+    /// An agent that still has tasks.
+    #[error("agent {agent} still has tasks after {timeout_seconds} s; it stays cordoned")]
+    StillBusy {
+        /// Which.
+        agent: String,
+        /// How long was waited, in seconds.
+        timeout_seconds: u64,
+    },
     /// Output that cannot be shown in the format asked for.
     #[error("the output cannot be written as {format}: {message}")]
     Format {
@@ -89,6 +97,7 @@ impl CliError {
         match self {
             Self::Client(ClientError::Address { .. }) | Self::Usage { .. } => Exit::Usage,
             Self::Client(ClientError::Refused(_)) => Exit::Refused,
+            Self::StillBusy { .. } => Exit::WorkflowTimedOut,
             Self::Client(_) => Exit::Unreachable,
             Self::Read { .. }
             | Self::Write { .. }
@@ -106,6 +115,7 @@ impl CliError {
         match self {
             Self::Client(error) => error.hint(),
             Self::Archive { hint, .. } => hint,
+            Self::StillBusy { .. } => "wait longer with --timeout-seconds, or see `conductor agents get` for what it has",
             Self::Pack(PackError::NotAPlugin { .. }) => {
                 "mend it; `conductor-agent plugin check DIR` says the same without a manager"
             }

@@ -15,7 +15,7 @@ pub enum Exit {
     Usage = 2,
     /// The workflow was terminated.
     WorkflowTerminated = 3,
-    /// The workflow timed out.
+    /// The workflow timed out, or a wait for something else did.
     WorkflowTimedOut = 4,
     /// The manager refused.
     Refused = 5,

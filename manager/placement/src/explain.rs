@@ -25,6 +25,8 @@ pub enum Misfit {
     Draining,
     /// Its lease ran out.
     Offline,
+    /// An operator wants it to be given nothing new.
+    Cordoned,
     /// Speaks a protocol outside the manager's window.
     Unsupported,
     /// A required label or fact.
@@ -121,6 +123,7 @@ fn phrase_counted(filter: Misfit, what: &str, count: usize) -> String {
     match filter {
         Misfit::Offline => "offline".to_owned(),
         Misfit::Draining => "draining".to_owned(),
+        Misfit::Cordoned => "cordoned".to_owned(),
         Misfit::Tenant | Misfit::Target | Misfit::Excluded | Misfit::Unsupported | Misfit::Lacks | Misfit::Full => {
             phrase(filter, what, count)
         }
@@ -136,6 +139,7 @@ fn phrase(filter: Misfit, what: &str, count: usize) -> String {
         Misfit::Excluded => "refused it before".to_owned(),
         Misfit::Draining => "is draining".to_owned(),
         Misfit::Offline => "is offline".to_owned(),
+        Misfit::Cordoned => "is cordoned".to_owned(),
         Misfit::Unsupported => format!("speak{} a protocol that this manager does not", if one { "s" } else { "" }),
         Misfit::Lacks => format!("lack{} {what}", if one { "s" } else { "" }),
         Misfit::Full => format!("{} no free slot", if one { "has" } else { "have" }),
@@ -152,6 +156,10 @@ fn reason(request: &Request<'_>, candidate: &Candidate<'_>, filter: Misfit) -> S
             .and_then(|requires| requires.matches(&agent.labels, &agent.facts).err())
             .map(|mismatch| mismatch.to_string())
             .unwrap_or_default(),
+        Misfit::Cordoned => match agent.cordon.as_ref().and_then(|cordon| cordon.reason.as_deref()) {
+            Some(reason) => format!("is cordoned: {reason}"),
+            None => phrase(filter, "", 1),
+        },
         Misfit::Tenant | Misfit::Target | Misfit::Excluded | Misfit::Draining | Misfit::Offline | Misfit::Unsupported => {
             phrase(filter, "", 1)
         }

@@ -1,6 +1,6 @@
 //! Choosing the agent for a task: filter → weigh → choose + alternates, with an explanation. Pure.
 //!
-//! - Filters, in this order: tenant, target, excluded, state, required labels and facts, free slots.
+//! - Filters, in this order: tenant, target, excluded, state, cordon, required labels and facts, free slots.
 //! - Weights: agents with a free slot before those that would only keep the task waiting (see [`place_with_buffer`]); then
 //!   the least loaded by tasks per slot; then the one with the fewest tasks; equals are shuffled by the caller's number.
 //! - A placement reads every candidate once and allocates only its answer. Why nothing fits is worked out only then.
@@ -112,6 +112,9 @@ pub(crate) fn misfit(request: &Request<'_>, candidate: &Candidate<'_>, buffer: u
         AgentState::Draining => return Some(Misfit::Draining),
         AgentState::Offline => return Some(Misfit::Offline),
         AgentState::Unsupported => return Some(Misfit::Unsupported),
+    }
+    if agent.cordon.is_some() {
+        return Some(Misfit::Cordoned);
     }
     if request.requires.is_some_and(|requires| requires.first_mismatch(&agent.labels, &agent.facts).is_some()) {
         return Some(Misfit::Lacks);

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, HashSet};
 
-use conductor_model::{AgentId, AgentRecord, AgentState, Selector, TenantName, Timestamp};
+use conductor_model::{AgentId, AgentRecord, AgentState, Cordon, Selector, TenantName, Timestamp};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -20,6 +20,7 @@ fn agent(id: &str, role: &str, slots: u32) -> AgentRecord {
         incarnation: "i".to_owned(),
         registered_at: Timestamp(0),
         last_seen_at: Timestamp(0),
+        cordon: None,
     }
 }
 
@@ -98,6 +99,17 @@ fn an_explanation_counts_and_names() {
         ])
     );
     assert!(serde_json::to_value(&unplaced).unwrap()["counts"]["offline"] == 1);
+}
+
+#[test]
+fn a_cordoned_agent_is_passed_over_and_the_operators_reason_is_told() {
+    let mut cordoned = agent("a1", "web", 4);
+    cordoned.cordon = Some(Cordon { reason: Some("new disk".to_owned()), since: Timestamp(1) });
+    let placed = ask(&[(cordoned.clone(), 0), (agent("a2", "web", 4), 3)], "role=web", None, 0).unwrap();
+    assert_eq!((placed.agent.as_str(), placed.alternates.len()), ("a2", 0));
+    let unplaced = ask(&[(cordoned, 0)], "role=web", None, 0).unwrap_err();
+    assert_eq!(unplaced.summary, "1 agent: 1 cordoned");
+    assert_eq!(unplaced.agents[0].reason, "is cordoned: new disk");
 }
 
 #[test]

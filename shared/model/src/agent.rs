@@ -50,6 +50,19 @@ pub struct AgentRecord {
     pub registered_at: Timestamp,
     /// When it last renewed its lease.
     pub last_seen_at: Timestamp,
+    /// Set while an operator wants it to be given nothing new; what it has goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cordon: Option<Cordon>,
+}
+
+/// An operator's word that an agent is to be given nothing new.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cordon {
+    /// Why, for people; at most [`CORDON_REASON_CHARS_MAX`](crate::limits::CORDON_REASON_CHARS_MAX) characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 impl AgentState {

@@ -19,7 +19,7 @@ pub mod snapshot;
 pub mod status;
 pub mod time;
 
-pub use agent::{AgentRecord, AgentState};
+pub use agent::{AgentRecord, AgentState, Cordon};
 pub use definition::{
     AgentKey, IdempotencyStrategy, RateLimitConfig, RateLimitPolicy, ResourceLimits, RetryLogic, SchemaDef, SubWorkflowParams,
     TaskDef, TaskTimeoutPolicy, TaskType, Violation, WorkflowDef, WorkflowTask, WorkflowTimeoutPolicy,

@@ -34,3 +34,5 @@ pub const TASK_LOG_BYTES_MAX: u64 = 16 * 1024 * 1024;
 pub const LOST_REDISPATCH_MAX: u32 = 10;
 /// Most alternates that are carried along with a placement.
 pub const ALTERNATES_MAX: usize = 4;
+/// Most characters of the reason why an agent is cordoned.
+pub const CORDON_REASON_CHARS_MAX: usize = 500;

@@ -79,6 +79,7 @@ impl Agent {
             incarnation: "first".to_owned(),
             registered_at: now,
             last_seen_at: now,
+            cordon: None,
         }
     }
 

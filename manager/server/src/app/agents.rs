@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use conductor_model::{AgentId, AgentRecord, AgentState, NodeInstance, TaskId, TenantName, Timestamp, limits};
+use conductor_model::{AgentId, AgentRecord, AgentState, Cordon, NodeInstance, TaskId, TenantName, Timestamp, limits};
 use conductor_wire::agent_api::{AgentHello, AgentWelcome};
 use conductor_wire::amqp::agent_queue;
 use conductor_wire::{PROTOCOL, PROTOCOL_OLDEST};
@@ -62,6 +62,8 @@ impl App {
             incarnation: hello.incarnation,
             registered_at: now,
             last_seen_at: now,
+            // What an operator said of an agent that is known already stays.
+            cordon: None,
         });
         let prefetch = u16::try_from(hello.slots).unwrap_or(u16::MAX).saturating_add(PREFETCH_BUFFER);
         self.inner.core.ask(|reply| Message::Register { record, reply }).await?;
@@ -84,6 +86,30 @@ impl App {
     pub async fn agents(&self, tenant: &TenantName) -> Result<Vec<AgentView>, AppError> {
         let tenant = tenant.clone();
         Ok(self.inner.core.ask(|reply| Message::Agents { tenant, reply }).await?)
+    }
+
+    /// Gives an agent nothing new from now on; what it has goes on. Again with another reason, the reason is replaced.
+    ///
+    /// # Errors
+    /// `not-found`; `reason-too-long`.
+    pub async fn cordon_agent(&self, tenant: &TenantName, agent: AgentId, reason: Option<String>) -> Result<(), AppError> {
+        let length = reason.as_deref().map_or(0, |reason| reason.chars().count());
+        if length > limits::CORDON_REASON_CHARS_MAX {
+            let message = format!("reason has {length} characters; at most {} are kept", limits::CORDON_REASON_CHARS_MAX);
+            return Err(AppError::invalid("reason-too-long", message));
+        }
+        let cordon = Some(Cordon { reason: reason.filter(|reason| !reason.is_empty()), since: clock::now() });
+        let tenant = tenant.clone();
+        Ok(self.inner.core.ask(|reply| Message::Cordon { tenant, agent, cordon, reply }).await?)
+    }
+
+    /// Lets an agent be given tasks again. One that was not cordoned stays as it is.
+    ///
+    /// # Errors
+    /// `not-found`.
+    pub async fn uncordon_agent(&self, tenant: &TenantName, agent: AgentId) -> Result<(), AppError> {
+        let tenant = tenant.clone();
+        Ok(self.inner.core.ask(|reply| Message::Cordon { tenant, agent, cordon: None, reply }).await?)
     }
 
     /// The input of a task that is too large for the broker.

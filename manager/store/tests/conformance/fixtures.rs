@@ -207,6 +207,7 @@ pub fn agent(id: &str) -> AgentRecord {
         incarnation: "one".to_owned(),
         registered_at: Timestamp(1),
         last_seen_at: Timestamp(2),
+        cordon: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Our own API, `/api/v1`. Lists are `{"items": […], "metadata": {…}}`; errors are problem documents.
 
 mod agents;
+mod cordon;
 mod events;
 mod plugins;
 mod tasks;
@@ -15,6 +16,7 @@ use super::state::ApiState;
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .merge(agents::routes())
+        .merge(cordon::routes())
         .merge(plugins::routes())
         .merge(tasks::routes())
         .merge(events::routes())

@@ -3,7 +3,7 @@
 use std::sync::{Arc, mpsc};
 
 use conductor_engine::{Event, PerformFailure, Plan, Refusal, StartRequest, WorkerUpdate};
-use conductor_model::{AgentId, AgentRecord, Schedule, TaskId, TaskRecord, TenantName, Timestamp, WorkflowId};
+use conductor_model::{AgentId, AgentRecord, Cordon, Schedule, TaskId, TaskRecord, TenantName, Timestamp, WorkflowId};
 use conductor_placement::Unplaced;
 use conductor_store::StoreError;
 use conductor_wire::amqp::{Lease, TaskEvent};
@@ -247,6 +247,8 @@ pub enum Message {
     Schedules { tenant: TenantName, reply: Reply<Vec<Schedule>> },
     /// An agent presents itself.
     Register { record: Box<AgentRecord>, reply: Reply<()> },
+    /// Give an agent nothing new from now on (`Some`), or again (`None`).
+    Cordon { tenant: TenantName, agent: AgentId, cordon: Option<Cordon>, reply: Reply<()> },
     /// Forget an agent.
     RemoveAgent { tenant: TenantName, agent: AgentId, force: bool, reply: Reply<()> },
     /// An agent says what became of tasks.
@@ -303,7 +305,7 @@ impl Message {
             Self::Queues { reply, .. } => no(reply, why),
             Self::PollData { reply, .. } => no(reply, why),
             Self::Requeue { reply, .. } => no(reply, why),
-            Self::LookAgain { reply, .. } | Self::RemoveAgent { reply, .. } => no(reply, why),
+            Self::LookAgain { reply, .. } | Self::RemoveAgent { reply, .. } | Self::Cordon { reply, .. } => no(reply, why),
             Self::Agents { reply, .. } => no(reply, why),
             Self::TaskInput { reply, .. } => no(reply, why),
             Self::Report { settled, .. } => settled(false),

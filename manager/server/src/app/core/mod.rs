@@ -18,6 +18,7 @@
 
 mod batch;
 mod commands;
+mod cordon;
 mod decide;
 mod fleet;
 mod follow_up;
@@ -348,6 +349,7 @@ impl Core {
             Message::PauseScheduler { paused, reply } => self.pause_scheduler(paused, reply),
             Message::Schedules { tenant, reply } => reply.answer(self.schedules_of(&tenant)),
             Message::Register { record, reply } => self.register(*record, reply),
+            Message::Cordon { tenant, agent, cordon, reply } => self.cordon(&tenant, &agent, cordon, reply),
             Message::RemoveAgent { tenant, agent, force, reply } => self.remove_agent(&tenant, &agent, force, reply),
             Message::Report { from, events, settled } => self.report(&from, events, settled),
             Message::Lease { from, lease } => self.renew_lease(&from, &lease),

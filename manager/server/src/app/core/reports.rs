@@ -35,6 +35,7 @@ impl Core {
                 }
                 record.registered_at = known.record.registered_at;
                 record.state = known.record.state;
+                record.cordon = known.record.cordon.clone();
                 true
             }
             None => false,

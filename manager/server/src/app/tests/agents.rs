@@ -2,6 +2,7 @@
 
 use conductor_model::{TaskStatus, WorkflowStatus};
 
+use super::super::AppError;
 use super::*;
 
 #[tokio::test]
@@ -38,6 +39,32 @@ async fn a_task_that_fits_nowhere_says_why_and_starts_when_an_agent_fits() {
     let (agent, _) = world.task_order().await;
     assert_eq!(agent.as_str(), "web-1");
     assert_eq!(world.app.explain_placement(&tenant(), task).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_cordoned_agent_is_given_nothing_until_it_is_let_back_in_also_after_a_restart() {
+    let mut world = World::new();
+    world.plugin("p");
+    let (task, workflow) = on_agent(false);
+    world.define(task, workflow).await;
+    let agent: AgentId = "agent-1".parse().unwrap();
+    world.agent("agent-1", ("role", "web"), 1).await;
+    world.app.cordon_agent(&tenant(), agent.clone(), Some("new disk".to_owned())).await.unwrap();
+    world = world.restarted();
+    world.agent("agent-1", ("role", "web"), 1).await;
+    let id = world.start("remote_flow").await;
+    let task = world.tasks(id).await[0].id;
+    let why = world.app.explain_placement(&tenant(), task).await.unwrap().expect("it waits");
+    assert_eq!(why.agents[0].reason, "is cordoned: new disk");
+    world.app.uncordon_agent(&tenant(), agent).await.unwrap();
+    let (_, envelope) = world.task_order().await;
+    assert_eq!(envelope.task_id, task, "a waiting task has the agent at once");
+
+    let long = Some("x".repeat(501));
+    let refused = world.app.cordon_agent(&tenant(), "agent-1".parse().unwrap(), long).await;
+    assert!(matches!(refused, Err(AppError::Invalid { code: "reason-too-long", .. })));
+    let unknown = world.app.cordon_agent(&tenant(), "ghost".parse().unwrap(), None).await;
+    assert!(matches!(unknown, Err(AppError::NotFound { .. })));
 }
 
 #[tokio::test]

@@ -140,6 +140,7 @@ impl World {
             incarnation: "first".to_owned(),
             registered_at: now,
             last_seen_at: now,
+            cordon: None,
         };
         self.app.inner.core.ask(|reply| Message::Register { record: Box::new(record), reply }).await.unwrap();
         self.lease(id, Vec::new());
