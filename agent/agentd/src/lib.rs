@@ -8,6 +8,7 @@ pub mod facts;
 pub mod journal;
 pub mod link;
 pub mod plugins;
+pub mod policy;
 pub mod rest;
 pub mod runner;
 pub mod settings;

@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use conductor_boot::LogSettings;
 use serde::{Deserialize, Serialize};
 
+use crate::facts::folder;
+use crate::policy;
+
 /// Where settings are read from unless another file is named.
 pub const DEFAULT_FILE: &str = "/etc/conductor/agent.toml";
 
@@ -25,6 +28,10 @@ pub struct Settings {
     pub slots: u32,
     /// What operators say of this host.
     pub labels: BTreeMap<String, String>,
+    /// Facts that the host's owner adds: `NAME.json`, `NAME.toml`, and programs that print JSON.
+    pub facts_dir: PathBuf,
+    /// What this host lets run, whatever the manager says. No file allows everything.
+    pub policy_file: PathBuf,
     /// How long a stopping agent waits for tasks that run, in seconds.
     pub drain_seconds: u64,
     /// Logs.
@@ -40,6 +47,8 @@ impl Default for Settings {
             data_dir: PathBuf::from("/var/lib/conductor-agent"),
             slots: 0,
             labels: BTreeMap::new(),
+            facts_dir: PathBuf::from(folder::DEFAULT),
+            policy_file: PathBuf::from(policy::DEFAULT_FILE),
             drain_seconds: 30,
             log: LogSettings::default(),
         }

@@ -12,6 +12,7 @@
 
 pub mod ledger;
 pub mod limits;
+pub mod policy;
 pub mod record;
 mod recovery;
 mod reported;

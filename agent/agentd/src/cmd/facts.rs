@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use conductor_boot::report;
 use serde_json::Value;
 
 use super::Exit;
-use crate::facts;
+use crate::facts::{self, folder};
 
 /// Flags of `facts`.
 #[derive(Debug, clap::Args)]
@@ -16,6 +17,9 @@ pub struct Arguments {
     /// The folder whose disk is told of
     #[arg(long, value_name = "DIR", default_value = "/")]
     data_dir: PathBuf,
+    /// The folder with what the host's owner adds
+    #[arg(long, value_name = "DIR", default_value = folder::DEFAULT)]
+    facts_dir: PathBuf,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -25,7 +29,11 @@ enum Form {
 }
 
 pub(super) fn main(arguments: &Arguments) -> Exit {
-    let facts = Value::Object(facts::collect(&arguments.data_dir));
+    let (facts, faults) = facts::collect_all(&arguments.data_dir, &arguments.facts_dir);
+    for fault in faults {
+        eprintln!("left out: {}", report(&fault));
+    }
+    let facts = Value::Object(facts);
     match arguments.output {
         Form::Json => println!("{facts:#}"),
         Form::Table => {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use conductor_boot::report;
 use conductor_wire::PROTOCOL;
 use conductor_wire::agent_api::{AgentHello, AgentWelcome};
+use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use super::Daemon;
@@ -26,15 +27,32 @@ fn wait_max(welcome: &AgentWelcome) -> Duration {
 }
 
 impl Daemon {
-    fn hello(&self) -> AgentHello {
+    async fn hello(&self) -> AgentHello {
         AgentHello {
             name: facts::hostname(),
             labels: self.settings.labels.clone(),
-            facts: facts::collect(&self.settings.data_dir),
+            facts: self.facts().await,
             slots: self.slots,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             protocol: PROTOCOL,
             incarnation: self.sender.incarnation.clone(),
+        }
+    }
+
+    /// The facts as they are now. Programs among them run beside everything else.
+    async fn facts(&self) -> Map<String, Value> {
+        let (data_dir, facts_dir) = (self.settings.data_dir.clone(), self.settings.facts_dir.clone());
+        match tokio::task::spawn_blocking(move || facts::collect_all(&data_dir, &facts_dir)).await {
+            Ok((facts, faults)) => {
+                for fault in faults {
+                    tracing::warn!(error = %report(&fault), "a fact of this host's owner is left out");
+                }
+                facts
+            }
+            Err(error) => {
+                tracing::error!(%error, "the facts could not be collected");
+                facts::collect(&self.settings.data_dir)
+            }
         }
     }
 
@@ -43,7 +61,7 @@ impl Daemon {
         let mut backoff = Backoff::new(RETRY_MAX);
         let mut known: Option<AgentWelcome> = None;
         while !*ended.borrow() {
-            let hello = self.hello();
+            let hello = self.hello().await;
             match self.rest.register(&hello).await {
                 Ok(welcome) => {
                     let offset = welcome.manager_time_ms - clock::now().0;
@@ -90,7 +108,7 @@ impl Daemon {
     async fn watch_facts(self: Rc<Self>, mut told: AgentHello) {
         loop {
             tokio::time::sleep(FACTS_EVERY).await;
-            let hello = self.hello();
+            let hello = self.hello().await;
             if hello.facts == told.facts && hello.labels == told.labels && hello.slots == told.slots {
                 continue;
             }

@@ -1,6 +1,8 @@
 //! What the agent finds out about its host. Numbers that move all the time are rounded, so that facts change only when
 //! something changed.
 
+pub mod folder;
+
 use std::collections::BTreeSet;
 
 use nix::ifaddrs::getifaddrs;
@@ -40,6 +42,15 @@ pub fn collect(data_dir: &std::path::Path) -> Map<String, Value> {
     put("network", json!({ "addresses": addresses() }));
     put("agent", json!({ "version": env!("CARGO_PKG_VERSION") }));
     facts
+}
+
+/// All facts: what is found out, and what the host's owner adds. Takes as long as the owner's programs do.
+///
+/// What is found out is not to be contradicted: an entry of the same name is left out.
+pub fn collect_all(data_dir: &std::path::Path, facts_dir: &std::path::Path) -> (Map<String, Value>, Vec<folder::FolderError>) {
+    let (mut facts, faults) = folder::read(facts_dir);
+    facts.extend(collect(data_dir));
+    (facts, faults)
 }
 
 /// The host's name.

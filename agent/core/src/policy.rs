@@ -1,0 +1,208 @@
+//! What a host lets run, whatever the manager says. Pure; reading the file is the agent's part.
+//!
+//! ```toml
+//! [allow]                          # an absent list allows everything, an empty one nothing
+//! plugins = ["site", "backup-*"]   # NAME or NAME@VERSION
+//! operations = ["site.*", "*.status"]   # PLUGIN.OPERATION
+//! users = ["conductor-agent", "deploy"]
+//! paths = ["/srv/site/"]           # where `ctx` may write and artifacts may be read, beside the working directory
+//! environment = ["HTTP_PROXY"]     # variables of the host that plugins may ask for
+//! [deny]                           # outranks what is allowed
+//! operations = ["*.wipe"]
+//! ```
+//! `*` in a pattern stands for any characters, also none.
+
+use std::fmt;
+
+use serde::Deserialize;
+use thiserror::Error;
+
+/// Longest pattern in bytes.
+pub const PATTERN_BYTES_MAX: usize = 512;
+/// Most patterns in one list.
+pub const PATTERNS_MAX: usize = 1024;
+
+/// A text in which `*` stands for any characters.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Pattern(String);
+
+/// Why a text is no pattern.
+#[derive(Debug, PartialEq, Eq, Error)]
+pub enum PatternError {
+    /// It is empty.
+    #[error("a pattern is empty; `*` stands for everything")]
+    Empty,
+    /// It is too long.
+    #[error("a pattern has {0} bytes; at most {PATTERN_BYTES_MAX} are allowed")]
+    TooLong(usize),
+}
+
+impl TryFrom<String> for Pattern {
+    type Error = PatternError;
+
+    fn try_from(text: String) -> Result<Self, PatternError> {
+        match text.len() {
+            0 => Err(PatternError::Empty),
+            length if length > PATTERN_BYTES_MAX => Err(PatternError::TooLong(length)),
+            _ => Ok(Self(text)),
+        }
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Pattern {
+    /// Whether it stands for a text. Takes time in proportion to the product of both lengths at most.
+    #[must_use]
+    pub fn matches(&self, text: &str) -> bool {
+        let (pattern, text) = (self.0.as_bytes(), text.as_bytes());
+        let (mut p, mut t) = (0, 0);
+        // Where to go on when what follows the last `*` does not fit: one character later.
+        let mut retry: Option<(usize, usize)> = None;
+        while t < text.len() {
+            match pattern.get(p) {
+                Some(b'*') => {
+                    retry = Some((p + 1, t));
+                    p += 1;
+                }
+                Some(byte) if *byte == text[t] => (p, t) = (p + 1, t + 1),
+                _ => match retry {
+                    Some((after_star, from)) => {
+                        retry = Some((after_star, from + 1));
+                        (p, t) = (after_star, from + 1);
+                    }
+                    None => return false,
+                },
+            }
+        }
+        pattern[p..].iter().all(|byte| *byte == b'*')
+    }
+}
+
+/// The lists of one section.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Lists {
+    /// Plugins, as `NAME` or `NAME@VERSION`.
+    pub plugins: Option<Vec<Pattern>>,
+    /// Operations, as `PLUGIN.OPERATION`.
+    pub operations: Option<Vec<Pattern>>,
+    /// Users that plugins run as.
+    pub users: Option<Vec<Pattern>>,
+    /// Files beside the working directory. One that ends in `/` stands for all below it.
+    pub paths: Option<Vec<Pattern>>,
+    /// Names of the host's environment variables.
+    pub environment: Option<Vec<Pattern>>,
+}
+
+/// The host's policy. The default allows everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    allow: Lists,
+    deny: Lists,
+}
+
+/// What is asked of the host.
+#[derive(Clone, Copy, Debug)]
+pub enum Ask<'a> {
+    /// Run an operation of a plugin as a user.
+    Run {
+        /// The plugin's name.
+        plugin: &'a str,
+        /// Its version.
+        version: &'a str,
+        /// The operation.
+        operation: &'a str,
+        /// Whom as.
+        user: &'a str,
+    },
+    /// Read or write a file; absolute, without `..`.
+    Path(&'a str),
+    /// Pass an environment variable on.
+    Environment(&'a str),
+}
+
+/// Why the host will not.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Veto {
+    /// A pattern forbids it.
+    #[error("this host's policy forbids {what} (deny.{list}: {pattern})")]
+    Denied {
+        /// What was asked for, in words.
+        what: String,
+        /// Which list.
+        list: &'static str,
+        /// Which pattern of it.
+        pattern: String,
+    },
+    /// There is a list of what is allowed, and it is not on it.
+    #[error("this host's policy does not allow {what}; allow.{list} names what it allows")]
+    NotAllowed {
+        /// What was asked for, in words.
+        what: String,
+        /// Which list.
+        list: &'static str,
+    },
+}
+
+impl Policy {
+    /// Whether the host lets it be.
+    ///
+    /// # Errors
+    /// The first list that stands against it.
+    pub fn check(&self, ask: Ask<'_>) -> Result<(), Veto> {
+        match ask {
+            Ask::Run { plugin, version, operation, user } => {
+                let with_version = format!("{plugin}@{version}");
+                let is_plugin = |pattern: &Pattern| pattern.matches(plugin) || pattern.matches(&with_version);
+                self.list("plugins", |lists| lists.plugins.as_deref(), is_plugin, || format!("plugin {with_version}"))?;
+                let full = format!("{plugin}.{operation}");
+                let what = || format!("operation {full}");
+                self.list("operations", |lists| lists.operations.as_deref(), |pattern| pattern.matches(&full), what)?;
+                self.list("users", |lists| lists.users.as_deref(), |pattern| pattern.matches(user), || format!("user {user}"))
+            }
+            Ask::Path(path) => {
+                let covers = |pattern: &Pattern| {
+                    pattern.matches(path) || (pattern.0.ends_with('/') && Pattern(format!("{pattern}*")).matches(path))
+                };
+                self.list("paths", |lists| lists.paths.as_deref(), covers, || format!("path {path}"))
+            }
+            Ask::Environment(name) => {
+                let what = || format!("environment variable {name}");
+                self.list("environment", |lists| lists.environment.as_deref(), |pattern| pattern.matches(name), what)
+            }
+        }
+    }
+
+    fn list<'a>(
+        &'a self,
+        list: &'static str,
+        select: impl Fn(&'a Lists) -> Option<&'a [Pattern]>,
+        matches: impl Fn(&Pattern) -> bool,
+        what: impl Fn() -> String,
+    ) -> Result<(), Veto> {
+        if let Some(pattern) = select(&self.deny).unwrap_or_default().iter().find(|pattern| matches(pattern)) {
+            return Err(Veto::Denied { what: what(), list, pattern: pattern.to_string() });
+        }
+        match select(&self.allow) {
+            Some(allowed) if !allowed.iter().any(matches) => Err(Veto::NotAllowed { what: what(), list }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Whether no list is longer than it may be.
+    #[must_use]
+    pub fn is_within_limits(&self) -> bool {
+        [&self.allow, &self.deny].into_iter().all(|lists| {
+            [&lists.plugins, &lists.operations, &lists.users, &lists.paths, &lists.environment]
+                .into_iter()
+                .all(|list| list.as_ref().is_none_or(|list| list.len() <= PATTERNS_MAX))
+        })
+    }
+}
