@@ -7,7 +7,7 @@ DEV_DIR ?= $(TARGET)/dev
 DEV_LISTEN ?= 127.0.0.1:0
 DEV_AGENTS ?= 3
 
-.PHONY: help demo dev test lint sim bench bench-search dist build examples install-missing
+.PHONY: help demo dev test lint sim fuzz bench bench-search dist build examples install-missing
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ lint: ## Formatting, clippy without warnings, and the crates that must stay pure
 
 sim: ## Play seeds of the simulation: make sim SEEDS=1000, or one again: make sim SEED=17
 	@SEEDS=$(or $(SEEDS),100) $(if $(FROM),FROM=$(FROM)) $(if $(SEED),SEED=$(SEED)) cargo run --quiet --locked -p conductor-sim
+
+fuzz: ## Search a parser for faults with libFuzzer: make fuzz TARGET=search SECONDS=60 (all targets unless one is named)
+	@scripts/fuzz "$(TARGET)" "$(or $(SECONDS),60)"
 
 bench: install-missing ## Measure speed and size; prints a table and writes target/bench.json
 	cargo build --release --locked $(BINS) --bin conductor-bench --bin conductor-noop

@@ -18,7 +18,7 @@ mod queues;
 mod reads;
 mod rehearsal;
 mod retention;
-pub(crate) mod schedules;
+pub mod schedules;
 mod schemas;
 mod secrets;
 mod tokens;

@@ -50,6 +50,14 @@ pub enum SourceError {
     /// The name is empty or too long.
     #[error("the name of the queue or exchange must be 1 to {NAME_BYTES_MAX} bytes long")]
     Name,
+    /// The queue that belongs to an exchange would have too long a name.
+    #[error(
+        "the queue of this exchange would be called {queue:?}, longer than {NAME_BYTES_MAX} bytes; name one with bindQueueName"
+    )]
+    QueueName {
+        /// What it would be called.
+        queue: String,
+    },
     /// An option is unknown or has an impossible value.
     #[error("option {option} cannot be {value:?}")]
     Option {
@@ -88,6 +96,9 @@ impl FromStr for EventSource {
             source
                 .set(option, value)
                 .ok_or_else(|| SourceError::Option { option: option.to_owned(), value: value.to_owned() })?;
+        }
+        if source.queue().len() > NAME_BYTES_MAX {
+            return Err(SourceError::QueueName { queue: source.queue() });
         }
         Ok(source)
     }
@@ -147,6 +158,9 @@ mod tests {
         let error = |text: &str| text.parse::<EventSource>().unwrap_err().to_string();
         assert!(error("kafka:t").contains("`kafka` is not among"));
         assert!(error("amqp_queue:").contains("name"));
+        let long = "x".repeat(NAME_BYTES_MAX);
+        assert!(error(&format!("amqp_exchange:{long}")).contains("bindQueueName"));
+        assert!(format!("amqp_exchange:{long}?bindQueueName=q").parse::<EventSource>().is_ok());
         assert_eq!(error("amqp_queue:q?durable=maybe"), "option durable cannot be \"maybe\"");
         assert_eq!(error("amqp_queue:q?routingKey=x"), "option routingKey cannot be \"x\"");
     }

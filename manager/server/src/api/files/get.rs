@@ -10,12 +10,12 @@ use axum::response::{IntoResponse, Response};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
-use super::range::{Part, part_of};
+use super::range::part_of;
 use super::{headers, key};
 use crate::api::ApiError;
 use crate::api::extract::Params;
 use crate::api::state::ApiState;
-use crate::app::files::{FileKey, OpenFile};
+use crate::app::files::{ByteRange, FileKey, OpenFile};
 use crate::app::{AppError, Caller};
 
 /// Bytes read from disk at once.
@@ -85,7 +85,7 @@ fn is_known(asked: &HeaderMap, known: &HeaderMap) -> bool {
     asked.split(',').map(|text| text.trim().trim_start_matches("W/")).any(|text| text == tag || text == "*")
 }
 
-async fn send(open: OpenFile, mut headers: HeaderMap, part: Option<Part>) -> Result<Response, ApiError> {
+async fn send(open: OpenFile, mut headers: HeaderMap, part: Option<ByteRange>) -> Result<Response, ApiError> {
     let size = open.info.size_bytes;
     let mut file = tokio::fs::File::from_std(open.file);
     let (status, length) = match part {

@@ -7,11 +7,13 @@
 mod error;
 mod key;
 mod note;
+mod range;
 mod receive;
 mod store;
 
 pub use error::FileError;
 pub use key::{FileKey, KeyError};
+pub use range::{ByteRange, RangeOutside};
 pub use receive::{Received, receive};
 pub(in crate::app) use store::blocking;
 pub use store::{FileInfo, FileStore, FolderEntry, OpenFile, Sent};

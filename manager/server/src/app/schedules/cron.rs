@@ -55,7 +55,7 @@ pub(crate) fn zone(name: &str) -> Result<TimeZone, String> {
 
 /// All calendars of a schedule.
 #[derive(Clone, Debug)]
-pub(crate) struct Calendars {
+pub struct Calendars {
     all: Vec<Calendar>,
     from: Option<Timestamp>,
     until: Option<Timestamp>,
@@ -66,7 +66,7 @@ impl Calendars {
     ///
     /// # Errors
     /// Everything that is wrong with them.
-    pub(crate) fn of(schedule: &Schedule) -> Result<Self, Vec<Violation>> {
+    pub fn of(schedule: &Schedule) -> Result<Self, Vec<Violation>> {
         let mut faults = Vec::new();
         let own_zone = zone(&schedule.zone_id);
         if let Err(fault) = &own_zone {
@@ -109,7 +109,8 @@ impl Calendars {
     }
 
     /// The first due moment after `at`, within the schedule's time; `None` = there is none.
-    pub(crate) fn next_after(&self, at: Timestamp) -> Option<Timestamp> {
+    #[must_use]
+    pub fn next_after(&self, at: Timestamp) -> Option<Timestamp> {
         // The start itself may be a due moment.
         let at = self.from.map_or(at, |from| at.max(from.plus_ms(-1)));
         let next = self.all.iter().filter_map(|calendar| calendar.next_after(at)).min()?;

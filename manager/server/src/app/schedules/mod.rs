@@ -5,7 +5,8 @@ mod cron;
 use conductor_model::{Schedule, TenantName, Timestamp, Violation};
 use serde_json::Value;
 
-pub(crate) use self::cron::{Calendar, Calendars, zone};
+pub use self::cron::Calendars;
+pub(crate) use self::cron::{Calendar, zone};
 use super::core::Message;
 use super::{App, AppError};
 use crate::clock;

@@ -1,0 +1,49 @@
+//! What programs say to each other.
+
+use conductor_client::SseParser;
+use conductor_wire::amqp::{FromAgent, ToAgent};
+use conductor_wire::plugin_io::PluginEvent;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Longest event of a stream in bytes.
+const EVENT_BYTES_MAX: usize = 4096;
+
+/// What the manager tells an agent.
+pub fn to_agent(bytes: &[u8]) -> bool {
+    written_as_read::<ToAgent>(bytes)
+}
+
+/// What an agent tells the manager.
+pub fn from_agent(bytes: &[u8]) -> bool {
+    written_as_read::<FromAgent>(bytes)
+}
+
+/// A line of a plugin's on file descriptor 3.
+pub fn plugin_event(bytes: &[u8]) -> bool {
+    written_as_read::<PluginEvent>(bytes)
+}
+
+/// A stream of events: the same comes out however the bytes come in.
+pub fn event_stream(bytes: &[u8]) -> bool {
+    let read = |piece: usize| {
+        let mut parser = SseParser::new(EVENT_BYTES_MAX);
+        let mut events = Vec::new();
+        let fault = bytes.chunks(piece).find_map(|piece| parser.push(piece, &mut events).err());
+        (events, fault, parser.last_id().map(str::to_owned))
+    };
+    let whole = read(bytes.len().max(1));
+    for piece in [1, 2, 7] {
+        assert_eq!(read(piece), whole, "in pieces of {piece}");
+    }
+    whole.1.is_none()
+}
+
+/// Written twice it is the same text. Messages are not compared themselves: parts of them pass unread.
+fn written_as_read<T: DeserializeOwned + Serialize>(bytes: &[u8]) -> bool {
+    let Ok(read) = serde_json::from_slice::<T>(bytes) else { return false };
+    let written = serde_json::to_string(&read).expect("what was read can be written");
+    let again: T = serde_json::from_str(&written).expect("what was written can be read");
+    assert_eq!(serde_json::to_string(&again).ok(), Some(written));
+    true
+}
