@@ -94,6 +94,12 @@ impl Core {
         if already {
             return self.building.reply(reply, ());
         }
+        if matches!(event, Event::Retry { .. } | Event::Restart { .. } | Event::Rerun { .. })
+            && let Err(error) = self.room_to_go_on(workflow)
+        {
+            let _ = reply.send(Err(error));
+            return;
+        }
         let resumes = matches!(event, Event::Resume);
         match self.decide(workflow, event) {
             Ok(_) => {

@@ -249,11 +249,14 @@ impl Core {
     }
 
     fn retry_for(&mut self, from: WorkflowId, task: TaskId, workflow: WorkflowId) {
-        let refused = match self.decide(workflow, Event::Retry { resume_subworkflows: true }) {
-            Ok(_) => return,
-            // Somebody has revived it already: its end will be heard of.
-            Err(DecideError::Refused(Refusal::WorkflowStatus { status, .. })) if !status.is_terminal() => return,
-            Err(error) => error.to_string(),
+        let refused = match self.room_to_go_on(workflow) {
+            Err(full) => full.to_string(),
+            Ok(()) => match self.decide(workflow, Event::Retry { resume_subworkflows: true }) {
+                Ok(_) => return,
+                // Somebody has revived it already: its end will be heard of.
+                Err(DecideError::Refused(Refusal::WorkflowStatus { status, .. })) if !status.is_terminal() => return,
+                Err(error) => error.to_string(),
+            },
         };
         let reason = format!("workflow {workflow} cannot be retried: {refused}");
         self.feed(from, Event::ChildRefused { task, reason });

@@ -1,17 +1,19 @@
 //! Limits on running workflows (`rateLimitConfig` of a workflow definition): runs whose key comes to the same text share so
 //! many places. With policy QUEUE a run that finds none is started and held back: it has its turn when another ends, higher
-//! priority first, then older. With policy REJECT it is refused. Derived from the workflow records, so that a restart
+//! priority first, then older. With policy REJECT it is refused. So is, whatever the policy, going on again with a run that
+//! is over while there is no place (retry, restart, rerun): it had its turn. Derived from the workflow records, so that a restart
 //! changes nothing; the limit in force is that of the definition that the next run in line was started by.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 
 use conductor_engine::{Plan, StartRequest};
 use conductor_model::definition::RateLimitPolicy;
-use conductor_model::{TenantName, WorkflowId, WorkflowRecord};
+use conductor_model::{TenantName, WorkflowId, WorkflowRecord, WorkflowStatus};
 
 use super::Core;
-use super::follow_up::FollowUp;
+use super::follow_up::{FollowUp, NESTING_MAX};
 use super::message::CommandError;
 
 /// What runs must share to be counted together.
@@ -24,11 +26,14 @@ pub(super) struct LineKey {
     pub(super) key: String,
 }
 
+/// Where a run waits in its line: higher priority first, then older.
+type Place = (Reverse<u8>, WorkflowId);
+
 /// Runs with a key: those that go on, and those that wait for their turn.
 #[derive(Debug, Default)]
 struct Line {
     going: BTreeSet<WorkflowId>,
-    waiting: BTreeSet<(Reverse<u8>, WorkflowId)>,
+    waiting: BTreeSet<Place>,
 }
 
 /// All lines.
@@ -51,7 +56,7 @@ pub(super) enum Standing {
 }
 
 impl Turns {
-    /// Takes note of how a run stands. Its line when a place in it became free.
+    /// Takes note of how a run stands. Its line when somebody in it may have a turn now.
     pub(super) fn observe(&mut self, id: WorkflowId, key: LineKey, priority: u8, standing: Standing) -> Option<LineKey> {
         let line = self.lines.entry(key.clone()).or_default();
         let waiting = (Reverse(priority), id);
@@ -60,13 +65,15 @@ impl Turns {
             Standing::Going => {
                 line.waiting.remove(&waiting);
                 line.going.insert(id);
-                self.of.insert(id, key);
-                None
+                self.of.insert(id, key.clone());
+                // Several places may have become free at once.
+                (!line.waiting.is_empty()).then_some(key)
             }
             Standing::Waiting => {
                 line.waiting.insert(waiting);
                 self.of.insert(id, key.clone());
-                line.going.remove(&id).then_some(key)
+                line.going.remove(&id);
+                Some(key)
             }
             Standing::Over => {
                 line.waiting.remove(&waiting);
@@ -85,8 +92,11 @@ impl Turns {
         self.lines.get(key).map_or(0, |line| line.going.len())
     }
 
-    fn next(&self, key: &LineKey) -> Option<WorkflowId> {
-        self.lines.get(key)?.waiting.first().map(|(_, id)| *id)
+    /// The first that waits, behind another one.
+    fn next(&self, key: &LineKey, behind: Option<Place>) -> Option<Place> {
+        let waiting = &self.lines.get(key)?.waiting;
+        let behind = behind.map_or(Bound::Unbounded, Bound::Excluded);
+        waiting.range((behind, Bound::Unbounded)).next().copied()
     }
 
     fn waits(&self, key: &LineKey) -> bool {
@@ -127,6 +137,36 @@ impl Core {
         Ok(())
     }
 
+    /// Whether a run that is over may go on again as far as limits are concerned. What waited for it goes on with it.
+    pub(super) fn room_to_go_on(&mut self, workflow: WorkflowId) -> Result<(), CommandError> {
+        let mut wanted: Vec<LineKey> = Vec::new();
+        let mut next = Some(workflow);
+        for _ in 0..=NESTING_MAX {
+            let Some(id) = next else { break };
+            let run = match self.runs.get(id, self.store.as_ref(), self.batch_number) {
+                Ok(Some(run)) => run,
+                Ok(None) => break,
+                Err(error) => return Err(CommandError::NotStored(error)),
+            };
+            let record = run.workflow();
+            // One that never had its turn waits for it again.
+            if !record.status.is_terminal() || record.rate_limited {
+                break;
+            }
+            next = record.parent_workflow_id;
+            let config = run.plan().snapshot().workflow.rate_limit_config.as_ref();
+            let most = config.and_then(|config| usize::try_from(config.concurrent_exec_limit).ok()).filter(|most| *most > 0);
+            let (Some(most), Some(key)) = (most, record.rate_limit_key.clone()) else { continue };
+            let line = LineKey { tenant: record.tenant.clone(), name: record.name.clone(), key };
+            let before = wanted.iter().filter(|other| **other == line).count();
+            if self.index.turns.going(&line) + before >= most {
+                return Err(CommandError::RateLimited { name: line.name, key: line.key, most });
+            }
+            wanted.push(line);
+        }
+        Ok(())
+    }
+
     /// Takes note of how a workflow stands in its line; who is next is followed up.
     pub(super) fn observe_turn(&mut self, record: &WorkflowRecord) {
         let Some((key, standing)) = standing(record) else { return };
@@ -135,22 +175,28 @@ impl Core {
         }
     }
 
-    /// Gives the next run of a line its turn, if there is a place.
+    /// Gives the next run of a line its turn, if there is a place. A paused one lets others go first.
     pub(super) fn next_turn(&mut self, line: &LineKey) {
-        let Some(next) = self.index.turns.next(line) else { return };
-        let most = match self.runs.get(next, self.store.as_ref(), self.batch_number) {
-            Ok(Some(run)) => {
-                let config = run.plan().snapshot().workflow.rate_limit_config.as_ref();
-                config.and_then(|config| usize::try_from(config.concurrent_exec_limit).ok()).unwrap_or(usize::MAX)
-            }
-            Ok(None) => return,
-            Err(error) => {
-                self.failed.get_or_insert(error);
+        let mut last = None;
+        while let Some(next) = self.index.turns.next(line, last) {
+            let run = match self.runs.get(next.1, self.store.as_ref(), self.batch_number) {
+                Ok(Some(run)) => run,
+                Ok(None) => return,
+                Err(error) => {
+                    self.failed.get_or_insert(error);
+                    return;
+                }
+            };
+            let config = run.plan().snapshot().workflow.rate_limit_config.as_ref();
+            let most = config.and_then(|config| usize::try_from(config.concurrent_exec_limit).ok()).unwrap_or(usize::MAX);
+            if self.index.turns.going(line) >= most.max(1) {
                 return;
             }
-        };
-        if self.index.turns.going(line) < most.max(1) {
-            self.follow_ups.push(FollowUp::Admit { workflow: next });
+            if run.workflow().status == WorkflowStatus::Running {
+                self.follow_ups.push(FollowUp::Admit { workflow: next.1 });
+                return;
+            }
+            last = Some(next);
         }
     }
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::stage::Stage;
 use super::*;
-use crate::app::core::UpdateOrder;
+use crate::app::core::{CommandError, UpdateOrder};
 
 /// `parent` runs `child` as its one step; `child` has one step for workers.
 fn family() -> Stage {
@@ -220,4 +220,94 @@ fn runs_beyond_the_limit_wait_for_their_turn_also_across_a_restart() {
     control(&mut stage, first, Event::Terminate { reason: None });
     assert_eq!(take(&mut stage).len(), 1, "the other one that goes on");
     assert_eq!(record(&stage, second).status, WorkflowStatus::Running);
+}
+
+/// A stage with a workflow of one step, of which two runs may go on at once.
+fn two_at_once() -> Stage {
+    let stage = Stage::new();
+    let limited = json!({ "name": "limited", "tasks": [{ "name": "work", "taskReferenceName": "w" }],
+        "rateLimitConfig": { "rateLimitKey": "all", "concurrentExecLimit": 2 } });
+    stage.define(json!([{ "name": "work", "retryCount": 0 }]), limited);
+    stage
+}
+
+fn terminate(stage: &mut Stage, id: WorkflowId) {
+    control(stage, id, Event::Terminate { reason: None });
+}
+
+#[test]
+fn a_run_that_is_over_goes_on_again_only_where_there_is_a_place() {
+    let mut stage = two_at_once();
+    let over = stage.start("limited");
+    terminate(&mut stage, over);
+    let going = [stage.start("limited"), stage.start("limited")];
+    for event in [
+        Event::Retry { resume_subworkflows: false },
+        Event::Restart { plan: None },
+        Event::Rerun { from: None, task_input: None, workflow_input: None, correlation_id: None },
+    ] {
+        let refused = stage.ask(|reply| Message::Control { tenant: tenant(), workflow: over, event, reply }).unwrap_err();
+        assert!(matches!(refused, CommandError::RateLimited { most: 2, .. }), "{refused}");
+    }
+    assert_eq!(take(&mut stage).len(), 2);
+    terminate(&mut stage, going[0]);
+    control(&mut stage, over, Event::Retry { resume_subworkflows: false });
+    assert_eq!(take(&mut stage).len(), 1);
+}
+
+#[test]
+fn a_sub_workflow_goes_on_again_only_where_its_parent_can() {
+    let mut stage = family();
+    let limit = json!({ "rateLimitKey": "all", "concurrentExecLimit": 1 });
+    stage.define(json!([]), json!({ "name": "parent", "tasks": [sub("child", &json!({}))], "rateLimitConfig": limit }));
+    let over = stage.start("parent");
+    let child = child_of(&stage, over);
+    let out = take(&mut stage);
+    fail(&mut stage, out[0]);
+    assert_eq!(record(&stage, over).status, WorkflowStatus::Failed);
+    let going = stage.start("parent");
+    let retry = || Event::Retry { resume_subworkflows: false };
+    let refused = stage.ask(|reply| Message::Control { tenant: tenant(), workflow: child, event: retry(), reply });
+    assert!(matches!(refused, Err(CommandError::RateLimited { most: 1, .. })), "{refused:?}");
+    terminate(&mut stage, going);
+    control(&mut stage, child, retry());
+    assert_eq!(record(&stage, over).status, WorkflowStatus::Running);
+}
+
+#[test]
+fn two_places_that_become_free_at_once_are_both_taken() {
+    let mut stage = two_at_once();
+    let ids: Vec<_> = (0..4).map(|_| stage.start("limited")).collect();
+    for id in &ids[..2] {
+        let (reply, _) = tokio::sync::oneshot::channel();
+        let event = Event::Terminate { reason: None };
+        stage.handle.tell(Message::Control { tenant: tenant(), workflow: *id, event, reply });
+    }
+    stage.round();
+    assert_eq!(take(&mut stage).len(), 2);
+}
+
+#[test]
+fn a_run_that_was_ended_while_it_waited_can_start_again_and_has_its_turn() {
+    let mut stage = two_at_once();
+    let ids: Vec<_> = (0..3).map(|_| stage.start("limited")).collect();
+    for id in [ids[2], ids[0], ids[1]] {
+        terminate(&mut stage, id);
+    }
+    control(&mut stage, ids[2], Event::Restart { plan: None });
+    assert_eq!(take(&mut stage).len(), 1);
+}
+
+#[test]
+fn a_paused_run_lets_others_have_its_turn_and_has_one_when_it_is_resumed() {
+    let mut stage = two_at_once();
+    let ids: Vec<_> = (0..4).map(|_| stage.start("limited")).collect();
+    control(&mut stage, ids[2], Event::Pause);
+    assert_eq!(take(&mut stage).len(), 2);
+    terminate(&mut stage, ids[0]);
+    assert_eq!(take(&mut stage).len(), 1, "the last one passes the paused one");
+    terminate(&mut stage, ids[1]);
+    assert_eq!(take(&mut stage).len(), 0);
+    control(&mut stage, ids[2], Event::Resume);
+    assert_eq!(take(&mut stage).len(), 1);
 }
