@@ -126,6 +126,11 @@ impl Agent {
         self.apply(input, now, random)
     }
 
+    /// Which of its processes run.
+    pub fn running(&self) -> impl Iterator<Item = &TaskKey> {
+        self.processes.keys()
+    }
+
     /// The broker has a result.
     pub fn confirmed(&mut self, key: TaskKey, now: Timestamp, random: &mut StdRng) {
         if self.results.remove(&key).is_some() {

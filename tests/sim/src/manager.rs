@@ -7,13 +7,14 @@ use std::sync::mpsc::Receiver;
 
 use conductor_manager::app::core::{Core, CoreHandle, CoreSettings, Message, Outlets, Surroundings};
 use conductor_manager::app::metrics::Metrics;
-use conductor_manager::app::perform::{Job, Perform};
 use conductor_model::ids::IdSource;
 use conductor_model::{TaskId, Timestamp};
 use conductor_store::{MemoryStore, OutboxMessage, Store};
 use std::collections::BTreeMap;
 use tokio::sync::{broadcast, mpsc};
 use uuid::Uuid;
+
+use crate::performers::Performers;
 
 /// How often agents renew their lease, in ms.
 pub const LEASE_INTERVAL_MS: i64 = 3_000;
@@ -49,14 +50,6 @@ impl Surroundings for Played {
     }
 }
 
-/// The scenario has no work for the manager itself.
-#[derive(Debug)]
-struct Nothing;
-
-impl Perform for Nothing {
-    fn perform(&self, _: Job) {}
-}
-
 /// One life.
 pub struct Manager {
     core: Core,
@@ -65,6 +58,8 @@ pub struct Manager {
     messages: Receiver<Message>,
     /// Messages that are stored and not yet with the broker.
     pub outgoing: mpsc::UnboundedReceiver<OutboxMessage>,
+    /// What it has others do.
+    pub performers: Performers,
 }
 
 impl Manager {
@@ -74,6 +69,7 @@ impl Manager {
     /// When the store cannot be read.
     pub fn begin(store: &Arc<MemoryStore>, now: &Arc<AtomicI64>, life: u128) -> Result<Self, String> {
         let (handle, messages) = CoreHandle::channel();
+        let performers = Performers::default();
         let (outbox, outgoing) = mpsc::unbounded_channel();
         let (feed, _) = broadcast::channel(1);
         let settings = CoreSettings {
@@ -83,12 +79,12 @@ impl Manager {
             outputs_dir: PathBuf::from("/nonexistent"),
         };
         let metrics = Metrics::register(&mut prometheus_client::registry::Registry::default());
-        let outlets = Outlets { outbox, feed, performers: Arc::new(Nothing) };
+        let outlets = Outlets { outbox, feed, performers: Arc::new(performers.clone()) };
         let world = Box::new(Played { now: Arc::clone(now), ids: Counted(life << 64) });
         let store: Arc<dyn Store> = Arc::clone(store) as _;
         let core = Core::open(store, settings, outlets, metrics, handle.clone(), world).map_err(|error| error.to_string())?;
         handle.tell(Message::BrokerConnected(true));
-        Ok(Self { core, handle, messages, outgoing })
+        Ok(Self { core, handle, messages, outgoing, performers })
     }
 
     /// Does what there is to do, and hears that it is stored.

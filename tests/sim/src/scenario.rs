@@ -1,10 +1,10 @@
-//! What runs: definitions that use limits, branches, sub-workflows and agents.
+//! What runs: definitions of every task type, with limits, workers and agents.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use conductor_engine::Plan;
-use conductor_model::{PluginRecord, Snapshot, TaskDef, TenantName, Timestamp, WorkflowDef};
+use conductor_model::{PluginRecord, Schedule, Snapshot, TaskDef, TenantName, Timestamp, WorkflowDef};
 use conductor_store::{MemoryStore, Store, StoreError};
 use serde_json::{Value, json};
 
@@ -17,7 +17,13 @@ pub const SLOW_WINDOW_MS: i64 = 2_000;
 /// Most runs of `turns` that go on at once.
 pub const TURNS_MAX: usize = 2;
 /// The types that workers poll for.
-pub const POLLED: [&str; 3] = ["plain", "narrow", "slow"];
+pub const POLLED: [&str; 4] = ["plain", "narrow", "slow", "brittle"];
+/// The workflow that messages start, once for each.
+pub const EVENTED: &str = "evented";
+/// The workflow that the schedules start.
+pub const TICKED: &str = "ticked";
+/// Seconds between two moments of the schedules.
+pub const TICK_SECONDS: i64 = 7;
 
 /// The tenant of everything.
 pub fn tenant() -> TenantName {
@@ -41,11 +47,19 @@ fn task_defs() -> Value {
         task("slow", json!({ "rateLimitPerFrequency": SLOW_MAX, "rateLimitFrequencyInSeconds": SLOW_WINDOW_MS / 1000 })),
         task("again", agent(true)),
         task("once", agent(false)),
+        task("brittle", json!({ "retryCount": 0, "responseTimeoutSeconds": 5 })),
     ])
 }
 
 fn workflow_defs() -> Value {
     let step = |name: &str, reference: &str| json!({ "name": name, "taskReferenceName": reference });
+    let system = |kind: &str, reference: &str, input: Value| json!({ "name": reference, "taskReferenceName": reference, "type": kind, "inputParameters": input });
+    let with = |mut step: Value, more: Value| {
+        if let (Some(step), Value::Object(more)) = (step.as_object_mut(), more) {
+            step.extend(more);
+        }
+        step
+    };
     json!([
         { "name": "line", "tasks": [step("plain", "a"), step("narrow", "b"), step("slow", "c")] },
         { "name": "fan", "tasks": [
@@ -58,17 +72,66 @@ fn workflow_defs() -> Value {
             step("once", "last") ] },
         { "name": "turns", "tasks": [step("plain", "a"), step("again", "b")],
           "rateLimitConfig": { "rateLimitKey": "all", "concurrentExecLimit": TURNS_MAX } },
+        { "name": "ways", "tasks": [
+            system("INLINE", "i", json!({ "expression": "1", "evaluatorType": "graaljs" })),
+            with(system("SWITCH", "s", json!({})), json!({ "evaluatorType": "javascript", "expression": "x", "decisionCases": {
+                "0": [step("plain", "a")], "1": [system("TERMINATE", "t", json!({ "terminationStatus": "COMPLETED" }))] },
+                "defaultCase": [step("again", "b")] })),
+            with(system("DECISION", "d", json!({ "w": "x" })), json!({ "caseValueParam": "w", "decisionCases": { "x": [step("plain", "c")] },
+                "defaultCase": [step("plain", "e")] })),
+            with(system("EXCLUSIVE_JOIN", "ej", json!({})), json!({ "joinOn": ["c", "e"] })),
+            system("JSON_JQ_TRANSFORM", "q", json!({ "queryExpression": ".x" })),
+            with(system("LAMBDA", "l", json!({ "scriptExpression": "return 1" })), json!({ "optional": true })) ] },
+        { "name": "people", "timeoutSeconds": 600, "timeoutPolicy": "TIME_OUT_WF", "tasks": [
+            with(system("FORK_JOIN", "f", json!({})), json!({ "forkTasks": [
+                [system("WAIT", "w1", json!({}))], [system("HUMAN", "h", json!({}))],
+                [system("WAIT", "w2", json!({ "duration": "5s" })), system("NOOP", "n", json!({}))] ] })),
+            with(system("JOIN", "j", json!({})), json!({ "joinOn": ["w1", "h", "n"] })),
+            with(step("plain", "last"), json!({ "startDelay": 2 })) ] },
+        { "name": "outside", "tasks": [
+            with(system("HTTP", "a", json!({ "uri": "http://h/", "method": "GET" })), json!({ "retryCount": 5 })),
+            with(system("EVENT", "b", json!({})), json!({ "sink": "conductor", "retryCount": 5 })),
+            system("SET_VARIABLE", "v", json!({ "v": "${a.output}" })),
+            system("START_WORKFLOW", "c", json!({ "startWorkflow": { "name": "line" } })) ] },
+        { "name": "rounds", "tasks": [
+            with(system("DO_WHILE", "lp", json!({ "keepLastN": 2 })), json!({ "loopCondition": "x", "evaluatorType": "graaljs",
+                "loopOver": [step("plain", "a"), step("again", "b")] })),
+            with(system("DYNAMIC", "e", json!({ "n": "plain" })), json!({ "dynamicTaskNameParam": "n" })) ] },
+        { "name": "many", "tasks": [
+            system("FORK_JOIN_DYNAMIC", "f1", json!({ "forkTaskName": "plain", "forkTaskInputs": [1, 2, 3, 4] })),
+            system("JOIN", "j1", json!({})),
+            system("FORK_JOIN_DYNAMIC", "f2", json!({ "forkTaskWorkflow": "line", "forkTaskInputs": [1, 2] })),
+            system("JOIN", "j2", json!({})) ] },
+        { "name": "mourned", "failureWorkflow": "line", "timeoutSeconds": 60, "timeoutPolicy": "TIME_OUT_WF",
+          "tasks": [step("brittle", "a"), with(step("once", "b"), json!({ "optional": true })), step("brittle", "c")] },
+        { "name": EVENTED, "tasks": [step("again", "a")] },
+        { "name": TICKED, "tasks": [step("plain", "a")] },
     ])
 }
 
 /// The names that are started.
-pub const WORKFLOWS: [&str; 4] = ["line", "fan", "nest", "turns"];
+pub const WORKFLOWS: [&str; 10] = ["line", "fan", "nest", "turns", "ways", "people", "outside", "rounds", "many", "mourned"];
+
+/// A schedule of [`TICKED`] that ends at a moment; it makes up for all moments that it missed, or only for the last.
+///
+/// # Errors
+/// When it cannot be read; then the scenario is wrong.
+pub fn schedule(name: &str, makes_up: bool, until: Timestamp) -> Result<Schedule, String> {
+    let schedule = json!({
+        "name": name,
+        "cronExpression": format!("*/{TICK_SECONDS} * * * * *"),
+        "runCatchupScheduleInstances": makes_up,
+        "scheduleEndTime": until,
+        "startWorkflowRequest": { "name": TICKED, "correlationId": name },
+    });
+    serde_json::from_value(schedule).map_err(|error| error.to_string())
+}
 
 /// Stores all definitions, and gives what each workflow runs by.
 ///
 /// # Errors
 /// When something does not fit; then the scenario is wrong.
-pub fn define(store: &MemoryStore) -> Result<BTreeMap<&'static str, Arc<Plan>>, String> {
+pub fn define(store: &MemoryStore) -> Result<BTreeMap<String, Arc<Plan>>, String> {
     let text = |error: StoreError| error.to_string();
     let tasks: Vec<TaskDef> = serde_json::from_value(task_defs()).map_err(|error| error.to_string())?;
     let workflows: Vec<WorkflowDef> = serde_json::from_value(workflow_defs()).map_err(|error| error.to_string())?;
@@ -87,7 +150,8 @@ pub fn define(store: &MemoryStore) -> Result<BTreeMap<&'static str, Arc<Plan>>, 
     store.put_plugin(plugin).map_err(text)?;
     let known: BTreeMap<String, Arc<TaskDef>> = tasks.into_iter().map(|task| (task.name.clone(), Arc::new(task))).collect();
     let mut plans = BTreeMap::new();
-    for (name, workflow) in WORKFLOWS.into_iter().zip(workflows) {
+    for workflow in workflows {
+        let name = workflow.name.clone();
         let snapshot = Snapshot { digest: format!("digest of {name}"), workflow: Arc::new(workflow), tasks: known.clone() };
         plans.insert(name, Arc::new(Plan::compile(Arc::new(snapshot)).map_err(|error| error.to_string())?));
     }

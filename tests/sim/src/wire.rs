@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use conductor_model::Timestamp;
+use conductor_engine::PerformFailure;
+use conductor_manager::app::core::Turn;
+use conductor_model::{TaskId, Timestamp};
 use conductor_wire::amqp::{Lease, TaskEvent};
+use serde_json::Value;
 
 /// Something on its way.
 #[derive(Clone, Debug)]
@@ -24,6 +27,17 @@ pub enum Packet {
         /// What.
         event: Box<TaskEvent>,
     },
+    /// What came of work that a life of the manager's had done: its end is the end of that.
+    Performed {
+        /// Which life.
+        life: u128,
+        /// For which task.
+        turn: Turn,
+        /// What.
+        result: Result<Value, PerformFailure>,
+    },
+    /// A message for who listens, by the task that published it; given again until it is dealt with.
+    Message(TaskId),
     /// An agent's lease; not kept.
     Lease {
         /// Which agent.
@@ -51,6 +65,11 @@ impl Wire {
     pub fn arrived(&mut self, now: Timestamp) -> Vec<Packet> {
         let later = self.packets.split_off(&(now.plus_ms(1), 0));
         std::mem::replace(&mut self.packets, later).into_values().collect()
+    }
+
+    /// Whether a message is on its way to who listens.
+    pub fn has_messages(&self) -> bool {
+        self.packets.values().any(|packet| matches!(packet, Packet::Message(_)))
     }
 
     /// The clock was set: what is on its way takes as long as it would have.

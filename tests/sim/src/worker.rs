@@ -66,6 +66,7 @@ impl Worker {
             Doing::Working(task, _) => {
                 let status = match random.random_range(0..100) {
                     0..8 if self.faulty => WorkerStatus::Failed,
+                    14..16 if self.faulty => WorkerStatus::FailedWithTerminalError,
                     8..14 if self.faulty => WorkerStatus::InProgress,
                     _ => WorkerStatus::Completed,
                 };
@@ -80,6 +81,8 @@ impl Worker {
                 Err(TryRecvError::Closed) | Ok(Err(CommandError::NotStored(_) | CommandError::Unavailable)) => {
                     Doing::Waiting(task, status, now.plus_ms(500))
                 }
+                // Its workflow was run again from an earlier step, and the task removed.
+                Ok(Err(CommandError::UnknownTask(_))) => Doing::Resting(now),
                 Ok(Err(error)) => return Err(format!("a worker was refused: {error}")),
             },
             Doing::Waiting(task, status, until) if until > now => Doing::Waiting(task, status, until),
