@@ -1,12 +1,15 @@
 //! The key that runs of a definition are counted by against its limit on running workflows.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 
+use conductor_model::{RateLimitConfig, Violation};
 use serde_json::{Map, Value, json};
 
 use crate::event::StartRequest;
 use crate::expression::{Budget, Document, Template, as_text};
 use crate::plan::Plan;
+use crate::sealed;
 
 /// Longest key in bytes.
 const KEY_BYTES_MAX: usize = 1024;
@@ -37,6 +40,49 @@ impl Document for Starting<'_> {
 
     fn whole(&self, _: &str) -> Option<Cow<'_, Value>> {
         None
+    }
+}
+
+/// What a key may be made of: nothing else is known before the first step.
+const PARTS: [&str; 5] = ["input", "correlationId", "workflowId", "workflowType", "version"];
+
+/// Takes note of what is looked up and can never be found.
+#[derive(Default)]
+struct Strange(RefCell<Vec<String>>);
+
+impl Document for Strange {
+    fn member(&self, root: &str, key: &str, _next: Option<&str>) -> Option<Cow<'_, Value>> {
+        if root != "workflow" || !PARTS.contains(&key) {
+            self.0.borrow_mut().push(format!("`{root}.{key}`"));
+        }
+        None
+    }
+
+    fn whole(&self, root: &str) -> Option<Cow<'_, Value>> {
+        self.0.borrow_mut().push(format!("`{root}`"));
+        None
+    }
+}
+
+/// Checks a limit on running workflows as it is registered: a key that finds nothing would count all runs together.
+pub(crate) fn check(config: &RateLimitConfig, out: &mut Vec<Violation>) {
+    if config.concurrent_exec_limit < 0 {
+        let found = Some(config.concurrent_exec_limit.to_string());
+        out.push(Violation::new("rateLimitConfig.concurrentExecLimit", "must be at least 0, which is no limit", found));
+    }
+    let key = "rateLimitConfig.rateLimitKey";
+    let mut faults = Vec::new();
+    let template = Template::compile_text(&config.rate_limit_key, &mut faults);
+    out.extend(faults.into_iter().map(|fault| Violation::new(key, fault.message, Some(config.rate_limit_key.clone()))));
+    let strange = Strange::default();
+    // Only what is looked up counts here.
+    let _ = template.resolve(&strange, &mut Budget::new(KEY_BYTES_MAX));
+    if sealed::mentions(&config.rate_limit_key) {
+        strange.0.borrow_mut().push("a secret or an environment value".to_owned());
+    }
+    for name in strange.0.into_inner() {
+        let message = format!("names {name}, which a key cannot be made of; use `workflow.` with {}", PARTS.join(", "));
+        out.push(Violation::new(key, message, Some(config.rate_limit_key.clone())));
     }
 }
 

@@ -38,7 +38,8 @@ pub(crate) fn sealed(expression: &str) -> Option<(Sealed, &str)> {
     (!name.is_empty() && !name.contains(['$', '{', '}'])).then_some((kind, name))
 }
 
-fn mentions(text: &str) -> bool {
+/// Whether a text may have expressions that are replaced at hand-over only.
+pub(crate) fn mentions(text: &str) -> bool {
     text.contains("${") && (text.contains(SECRET) || text.contains(ENVIRONMENT))
 }
 

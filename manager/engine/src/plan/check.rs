@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{AgentTemplate, Compiler, Kind, NodeId};
 use crate::expression::Template;
+use crate::rate_limit;
 
 /// The names that expressions may begin with beside references.
 const RESERVED: [&str; 3] = ["workflow", "task", OWN_TASK_ID];
@@ -39,6 +40,9 @@ pub(super) fn workflow(definition: &WorkflowDef, out: &mut Vec<Violation>) {
     if !definition.masked_fields.is_empty() {
         let message = "is not supported by this version: nothing is masked; leave it empty";
         out.push(Violation::new("maskedFields", message, None));
+    }
+    if let Some(config) = &definition.rate_limit_config {
+        rate_limit::check(config, out);
     }
     if definition.tasks.is_empty() {
         out.push(Violation::new("tasks", "must have at least one step", None));

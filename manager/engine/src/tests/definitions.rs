@@ -53,6 +53,32 @@ fn numbers() {
 }
 
 #[test]
+fn limits_on_running_workflows() {
+    let with = |key: &str, most: i64| {
+        let limit = json!({"rateLimitKey": key, "concurrentExecLimit": most});
+        let found = violations(json!({"tasks": [simple("a")], "rateLimitConfig": limit}));
+        found.into_iter().map(|fault| format!("{}: {}", fault.path, fault.message)).collect::<Vec<_>>()
+    };
+    for key in ["", "all", "${workflow.input.customer.id}-${workflow.version}", "${workflow.correlationId}"] {
+        assert_eq!(with(key, 2), Vec::<String>::new(), "{key}");
+    }
+    for (key, part) in [
+        ("${workflow.input.a", "has no `}`"),
+        ("${a.output.x}", "names `a.output`"),
+        ("${workflow.variables.x}", "names `workflow.variables`"),
+        ("${workflow.secrets.x}", "names a secret"),
+        ("${workflow}", "names `workflow`"),
+    ] {
+        let found = with(key, 2);
+        assert!(
+            found.len() == 1 && found[0].starts_with("rateLimitConfig.rateLimitKey: ") && found[0].contains(part),
+            "{key}: {found:?}"
+        );
+    }
+    assert_eq!(with("all", -1), ["rateLimitConfig.concurrentExecLimit: must be at least 0, which is no limit"]);
+}
+
+#[test]
 fn forks_and_joins() {
     one_fault(&json!([fork("f", &json!([])), join("j", &["f"])]), "tasks[0].forkTasks", "at least one branch");
     one_fault(&json!([fork("f", &json!([[simple("a")], []])), join("j", &[])]), "tasks[0].forkTasks[1]", "at least one step");

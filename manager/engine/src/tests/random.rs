@@ -16,7 +16,7 @@ fn leaf() -> impl Strategy<Value = Value> {
     let simple = (0..6_u8, any::<bool>(), any::<bool>()).prop_map(|(kind, optional, permissive)| {
         json!({"name": format!("t{kind}"), "optional": optional && kind > 2, "permissive": permissive && kind > 3})
     });
-    let system = (0..12_u8, any::<bool>(), any::<bool>(), 0..3_i64).prop_map(|(kind, optional, permissive, delay)| {
+    let system = (0..14_u8, any::<bool>(), any::<bool>(), 0..3_i64).prop_map(|(kind, optional, permissive, delay)| {
         let mut step = match kind {
             0 => json!({"type": "NOOP"}),
             1 => json!({"type": "WAIT", "inputParameters": {"duration": "5s"}}),
@@ -29,7 +29,9 @@ fn leaf() -> impl Strategy<Value = Value> {
             8 => json!({"type": "EVENT", "sink": "conductor", "asyncComplete": permissive}),
             9 => json!({"type": "DYNAMIC", "dynamicTaskNameParam": "n", "inputParameters": {"n": "t1"}}),
             10 => json!({"type": "START_WORKFLOW", "inputParameters": {"startWorkflow": {"name": "c"}}}),
-            _ => json!({"type": "LAMBDA", "scriptExpression": "return 1", "retryCount": 1}),
+            11 => json!({"type": "LAMBDA", "scriptExpression": "return 1", "retryCount": 1}),
+            12 => json!({"type": "JSON_JQ_TRANSFORM", "inputParameters": {"queryExpression": "."}}),
+            _ => json!({"type": "TERMINATE", "inputParameters": {"terminationStatus": if permissive { "FAILED" } else { "COMPLETED" }}}),
         };
         step["name"] = json!("sys");
         step["optional"] = json!(optional && kind.is_multiple_of(3));
@@ -46,13 +48,23 @@ fn block(depth: u32) -> BoxedStrategy<Value> {
         return prop::collection::vec(leaf(), 1..3).prop_map(Value::from).boxed();
     }
     let inner = block(depth - 1);
-    let fork = (prop::collection::vec(inner.clone(), 1..4), any::<bool>())
-        .prop_map(|(branches, named)| json!({"name": "f", "type": "FORK_JOIN", "forkTasks": branches, "named": named}));
-    let switch = (prop::collection::vec(inner.clone(), 1..3), inner.clone(), 0..4_u8, any::<bool>()).prop_map(|(cases, default, way, script)| {
+    let fork = (prop::collection::vec(inner.clone(), 1..4), any::<bool>(), any::<bool>()).prop_map(|(branches, named, scripted)| {
+        json!({"name": "f", "type": "FORK_JOIN", "forkTasks": branches, "named": named, "scripted": scripted})
+    });
+    let switch = (prop::collection::vec(inner.clone(), 1..3), inner.clone(), 0..4_u8, 0..8_u8).prop_map(|(cases, default, way, form)| {
         let cases: serde_json::Map<String, Value> =
             cases.into_iter().enumerate().map(|(at, case)| (at.to_string(), if at == 2 { json!([]) } else { case })).collect();
-        let evaluator = if script { "javascript" } else { "value-param" };
-        json!({"name": "s", "type": "SWITCH", "expression": "w", "evaluatorType": evaluator, "inputParameters": {"w": way}, "decisionCases": cases, "defaultCase": default})
+        let (decision, script, exclusive) = (form & 1 > 0, form & 2 > 0, form & 4 > 0);
+        let mut step = json!({"name": "s", "inputParameters": {"w": way}, "decisionCases": cases, "defaultCase": default, "exclusive": exclusive});
+        if decision {
+            step["type"] = json!("DECISION");
+            step[if script { "caseExpression" } else { "caseValueParam" }] = json!("w");
+        } else {
+            step["type"] = json!("SWITCH");
+            step["expression"] = json!("w");
+            step["evaluatorType"] = json!(if script { "javascript" } else { "value-param" });
+        }
+        step
     });
     let looping = (inner, 0..4_u8, any::<bool>()).prop_map(|(body, kind, optional)| {
         let mut step = json!({"name": "lp", "type": "DO_WHILE", "loopOver": body, "optional": optional});
@@ -67,21 +79,26 @@ fn block(depth: u32) -> BoxedStrategy<Value> {
         }
         step
     });
-    let dynamic = (0..3_usize, 0..3_u8).prop_map(|(count, kind)| {
+    let dynamic = (0..3_usize, 0..3_u8, any::<bool>()).prop_map(|(count, kind, scripted)| {
         let list: Vec<usize> = (0..count).collect();
         let input = match kind {
             0 => json!({"forkTaskName": "t1", "forkTaskInputs": list}),
             1 => json!({"forkTaskName": "w", "forkTaskType": "WAIT", "forkTaskInputs": list}),
             _ => json!({"forkTaskWorkflow": "c", "forkTaskInputs": list}),
         };
-        json!({"name": "df", "type": "FORK_JOIN_DYNAMIC", "inputParameters": input})
+        json!({"name": "df", "type": "FORK_JOIN_DYNAMIC", "inputParameters": input, "scripted": scripted})
     });
     prop::collection::vec(prop_oneof![3 => leaf(), 2 => fork, 2 => switch, 2 => looping, 1 => dynamic], 1..4)
         .prop_map(Value::from)
         .boxed()
 }
 
-/// Gives every step a reference, and every fork its join.
+/// Whether a join can name the step.
+fn can_be_joined(step: &Value) -> bool {
+    step.is_object() && step["type"] != json!("FORK_JOIN_DYNAMIC")
+}
+
+/// Gives every step a reference, every fork its join, and some switches one that waits for one of their ways.
 fn finish_block(block: &Value, count: &mut u32) -> Value {
     let mut steps = Vec::new();
     for step in block.as_array().into_iter().flatten() {
@@ -96,25 +113,37 @@ fn finish_block(block: &Value, count: &mut u32) -> Value {
             step["loopOver"] = finish_block(&body, count);
         }
         let mut on = Vec::new();
+        let ways = step["decisionCases"].as_object().into_iter().flat_map(|cases| cases.values().map(|case| &case[0]));
+        let ways: Vec<Value> =
+            ways.filter(|first| can_be_joined(first)).map(|first| first["taskReferenceName"].clone()).collect();
+        let otherwise = Some(&step["defaultCase"][0]).filter(|first| can_be_joined(first));
+        let otherwise: Vec<Value> = otherwise.map(|first| first["taskReferenceName"].clone()).into_iter().collect();
+        let exclusive = step["exclusive"] == json!(true) && !ways.is_empty();
         if let Some(branches) = step.get("forkTasks").and_then(Value::as_array).cloned() {
             let branches: Vec<Value> = branches.iter().map(|branch| finish_block(branch, count)).collect();
             // Named joins wait for the first step of each branch only.
             if step["named"] == json!(true) {
                 let first = |branch: &Value| branch[0].clone();
-                on = branches
-                    .iter()
-                    .map(first)
-                    .filter(|step| step["type"] != json!("FORK_JOIN_DYNAMIC"))
-                    .map(|step| step["taskReferenceName"].clone())
-                    .collect();
+                on = branches.iter().map(first).filter(can_be_joined).map(|step| step["taskReferenceName"].clone()).collect();
             }
             step["forkTasks"] = json!(branches);
         }
         let forks = matches!(step["type"].as_str(), Some("FORK_JOIN" | "FORK_JOIN_DYNAMIC"));
+        let scripted = step["scripted"] == json!(true);
         steps.push(step);
-        if forks {
+        if forks || exclusive {
             *count += 1;
             steps.push(json!({"name": "j", "taskReferenceName": format!("r{count}"), "type": "JOIN", "joinOn": on}));
+        }
+        let Some(join) = steps.last_mut().filter(|_| forks || exclusive) else { continue };
+        if scripted {
+            join["expression"] = json!("e");
+            join["evaluatorType"] = json!("graaljs");
+        }
+        if exclusive {
+            join["type"] = json!("EXCLUSIVE_JOIN");
+            join["joinOn"] = json!(ways);
+            join["defaultExclusiveJoinTask"] = json!(otherwise);
         }
     }
     Value::from(steps)
@@ -189,7 +218,8 @@ fn system_event(story: &Story, record: &TaskRecord, which: u16, what: u8) -> Opt
         Some(Event::ChildEnded { task, workflow, status, output: serde_json::Map::new(), reason: None })
     };
     Some(match what % 32 {
-        0..=7 => Event::Performed { task, turn, result: Ok(json!(which % 3)) },
+        0..=6 => Event::Performed { task, turn, result: Ok(json!(which % 3)) },
+        7 => Event::Performed { task, turn, result: Ok(json!(if which.is_multiple_of(2) { "FAILED" } else { "COMPLETED" })) },
         8 | 9 => {
             Event::Performed { task, turn, result: Ok(json!({"statusCode": if which.is_multiple_of(2) { 200 } else { 500 }})) }
         }
@@ -236,8 +266,12 @@ fn drive_to_the_end(story: &mut Story) {
 fn good_event(story: &Story, record: &TaskRecord) -> Option<Event> {
     let (task, turn) = (record.id, record.turn);
     if record.performing {
-        let http = record.task_type == TaskType::Http;
-        return Some(Event::Performed { task, turn, result: Ok(if http { json!({"statusCode": 200}) } else { json!(false) }) });
+        let result = match record.task_type {
+            TaskType::Http => json!({"statusCode": 200}),
+            TaskType::Join => json!("COMPLETED"),
+            _ => json!(false),
+        };
+        return Some(Event::Performed { task, turn, result: Ok(result) });
     }
     if record.due_at.is_some() {
         return Some(Event::TaskTimer { task });
@@ -272,6 +306,11 @@ fn good_event(story: &Story, record: &TaskRecord) -> Option<Event> {
     }
 }
 
+/// Whether a script says when the join is done: it may be before what it waits for.
+fn scripted(story: &Story, task: &TaskRecord) -> bool {
+    task.task_type == TaskType::Join && story.run.step_of(task.id).is_some_and(|step| step.expression.is_some())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(192))]
 
@@ -299,8 +338,9 @@ proptest! {
         drive_to_the_end(&mut kept);
         prop_assert!(kept.run.tasks().all(|task| task.status.is_terminal()));
         let completed = kept.status() == WorkflowStatus::Completed;
-        // What is in a loop that could be done without may have failed.
+        // What is in a loop that could be done without may have failed, and what a TERMINATE cuts short is cancelled.
         let well = |task: &TaskRecord| task.retried || task.status.is_successful() || task.iteration > 0;
-        prop_assert!(!completed || kept.run.tasks().all(well));
+        let cut_short = kept.run.tasks().any(|task| task.task_type == TaskType::Terminate || scripted(&kept, task));
+        prop_assert!(!completed || cut_short || kept.run.tasks().all(well));
     }
 }
