@@ -2,6 +2,9 @@
 //! decision and at start alike, so that it cannot drift from what is stored.
 
 mod audit;
+mod queues;
+
+pub use queues::QueueView;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -18,17 +21,6 @@ pub(super) struct QueueKey {
     pub(super) tenant: TenantName,
     pub(super) task_type: std::sync::Arc<str>,
     pub(super) domain: Option<String>,
-}
-
-/// How many tasks wait in one queue.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QueueView {
-    /// Name of the task definition.
-    pub task_type: String,
-    /// The domain of workers that may have them.
-    pub domain: Option<String>,
-    /// How many wait and may be polled now.
-    pub waiting: u64,
 }
 
 /// Tasks that ask the same of an agent: when the first of a class finds no place, none of it does.
@@ -53,6 +45,8 @@ enum Place {
     Nowhere,
     /// In a queue for pollers.
     Queue(QueueKey),
+    /// A worker that polled this queue has it.
+    Handed(QueueKey),
     /// Waits for an agent.
     Class(ClassKey),
     /// Would wait for an agent, and is held back by a limit.
@@ -81,6 +75,8 @@ struct Open {
 pub(super) struct Index {
     open: HashMap<TaskId, Open>,
     queues: HashMap<QueueKey, BTreeSet<Rank>>,
+    /// How many tasks of each queue workers have.
+    handed: HashMap<QueueKey, u64>,
     classes: BTreeMap<ClassKey, BTreeSet<Rank>>,
     pub(super) timers: Timers,
     pub(super) gates: Gates,
@@ -239,6 +235,7 @@ impl Index {
         let Some(open) = self.open.get_mut(&task) else { return };
         match &place {
             Place::Nowhere | Place::Claimed { .. } | Place::Held(_) => {}
+            Place::Handed(key) => *self.handed.entry(key.clone()).or_default() += 1,
             Place::Queue(key) => {
                 self.queues.entry(key.clone()).or_default().insert(open.rank);
                 self.woken.insert(key.clone());
@@ -257,6 +254,14 @@ impl Index {
             Place::Nowhere => {}
             Place::Claimed { .. } => self.places_changed = true,
             Place::Held(class) => self.gates.release(&open.limit, class, open.rank),
+            Place::Handed(key) => {
+                if let Some(handed) = self.handed.get_mut(key) {
+                    *handed -= 1;
+                    if *handed == 0 {
+                        self.handed.remove(key);
+                    }
+                }
+            }
             Place::Queue(key) => {
                 if let Some(queue) = self.queues.get_mut(key) {
                     queue.remove(&open.rank);
@@ -313,7 +318,7 @@ impl Index {
     pub(super) fn claimed_dispatch(&self, task: TaskId) -> Option<u32> {
         match &self.open.get(&task)?.place {
             Place::Claimed { dispatch, .. } => Some(*dispatch),
-            Place::Nowhere | Place::Queue(_) | Place::Class(_) | Place::Held(_) => None,
+            Place::Nowhere | Place::Queue(_) | Place::Handed(_) | Place::Class(_) | Place::Held(_) => None,
         }
     }
 
@@ -321,40 +326,13 @@ impl Index {
     pub(super) fn claim(&self, task: TaskId) -> Option<(&AgentId, u32, Timestamp)> {
         match &self.open.get(&task)?.place {
             Place::Claimed { agent, dispatch, since } => Some((agent, *dispatch, *since)),
-            Place::Nowhere | Place::Queue(_) | Place::Class(_) | Place::Held(_) => None,
+            Place::Nowhere | Place::Queue(_) | Place::Handed(_) | Place::Class(_) | Place::Held(_) => None,
         }
     }
 
     /// Whether a task's timeout is due.
     pub(super) fn timer_is_due(&self, task: TaskId, now: Timestamp) -> bool {
         self.open.get(&task).and_then(|open| open.timer_at).is_some_and(|at| at <= now)
-    }
-
-    /// Tasks that wait for pollers, by type and domain.
-    pub(super) fn queue_views(&self, tenant: &TenantName) -> Vec<QueueView> {
-        let own = self.queues.iter().filter(|(key, _)| key.tenant == *tenant);
-        let view = |(key, tasks): (&QueueKey, &BTreeSet<Rank>)| QueueView {
-            task_type: key.task_type.to_string(),
-            domain: key.domain.clone(),
-            waiting: tasks.len() as u64,
-        };
-        own.map(view).collect()
-    }
-
-    /// The open tasks of a name that wait nowhere, with their workflows.
-    pub(super) fn parked(&self, tenant: &TenantName, name: &str) -> Vec<(TaskId, WorkflowId)> {
-        let parked = |(task, open): (&TaskId, &Open)| {
-            let same = open.limit.tenant == *tenant && &*open.limit.name == name;
-            (same && open.place == Place::Nowhere && open.later.is_none() && !open.out).then_some((*task, open.workflow))
-        };
-        self.open.iter().filter_map(parked).collect()
-    }
-
-    /// How many tasks are open, wait for pollers, wait for a place; and how many timers are set.
-    pub(super) fn counts(&self) -> [usize; 4] {
-        let queued = self.queues.values().map(BTreeSet::len).sum();
-        let waiting = self.classes.values().map(BTreeSet::len).sum();
-        [self.open.len(), queued, waiting, self.timers.len()]
     }
 }
 
@@ -388,11 +366,15 @@ fn place_of(task: &TaskRecord) -> Place {
             }),
             (None, false) => Place::Nowhere,
         },
-        None if waits && task.task_type == TaskType::Simple => Place::Queue(QueueKey {
-            tenant: task.tenant.clone(),
-            task_type: task.definition_name.clone(),
-            domain: task.domain.clone(),
-        }),
+        None if task.task_type == TaskType::Simple => {
+            let queue =
+                QueueKey { tenant: task.tenant.clone(), task_type: task.definition_name.clone(), domain: task.domain.clone() };
+            match task.status {
+                TaskStatus::Scheduled => Place::Queue(queue),
+                TaskStatus::InProgress => Place::Handed(queue),
+                _ => Place::Nowhere,
+            }
+        }
         None => Place::Nowhere,
     }
 }

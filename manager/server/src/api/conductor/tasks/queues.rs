@@ -66,14 +66,14 @@ pub(super) async fn all(State(state): State<ApiState>, caller: Caller) -> Result
 
 /// The same with the parts of each queue.
 #[utoipa::path(get, path = "/api/tasks/queue/all/verbose", tag = "tasks",
-    responses((status = 200, body = Object, description = "{queue: {local: {size, uacked}}}; uacked is always 0, because a task \
-        that was handed out is in no queue")))]
+    responses((status = 200, body = Object, description = "{queue: {local: {size, uacked}}}; uacked is how many workers have and \
+        have not ended")))]
 pub(super) async fn all_verbose(
     State(state): State<ApiState>,
     caller: Caller,
 ) -> Result<Json<BTreeMap<String, serde_json::Value>>, ApiError> {
     let queues = state.app.queues(&caller.tenant).await?;
-    let parts = |queue: &QueueView| serde_json::json!({ SHARD: { "size": queue.waiting, "uacked": 0 } });
+    let parts = |queue: &QueueView| serde_json::json!({ SHARD: { "size": queue.waiting, "uacked": queue.handed } });
     Ok(Json(queues.iter().map(|queue| (queue_name(queue), parts(queue))).collect()))
 }
 
