@@ -30,8 +30,10 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
 #[utoipa::path(get, path = "/api/v1/events", tag = "events",
     params(("after" = Option<u64>, Query, description = "Begin behind the entry with this id; without it, with what happens from now on"),
         ("Last-Event-ID" = Option<u64>, Header, description = "The same, as browsers send it; wins over `after`"),
-        ("workflow_id" = Option<String>, Query, description = "Only entries of this workflow")),
-    responses((status = 200, content_type = "text/event-stream", body = String, description = "Goes on until the manager ends or the caller leaves")))]
+        ("workflow_id" = Option<String>, Query, description = "Only entries of this workflow"),
+        ("follow" = Option<bool>, Query, description = "false = what is kept until now, from the first on unless `after` is given, and no more; default true")),
+    responses((status = 200, content_type = "text/event-stream", body = String, description = "Goes on until the manager ends or the caller leaves, unless `follow` is false"),
+        (status = 400, description = "Invalid"), (status = 503, description = "Too many listeners")))]
 async fn events(
     State(state): State<ApiState>,
     caller: Caller,
@@ -53,12 +55,14 @@ async fn events(
         Some(id) => Some(id),
         None => params.value("after")?,
     };
+    let follow = params.flag("follow", true)?;
     let listener = Listener {
         app: state.app.clone(),
         tenant: caller.tenant,
         workflow: workflow_filter(&params)?,
         live,
-        is_behind: after.is_some(),
+        is_behind: after.is_some() || !follow,
+        follow,
         last: after,
         ready: VecDeque::new(),
         shutdown: state.shutdown(),
@@ -100,6 +104,8 @@ struct Listener {
     /// The last entry that was seen, shown or not; `None` = none yet, and only what comes is wanted.
     last: Option<u64>,
     is_behind: bool,
+    /// Whether it waits for what comes once it has caught up.
+    follow: bool,
     /// Entries that were read and not yet shown.
     ready: VecDeque<Arc<FeedEntry>>,
     shutdown: watch::Receiver<bool>,
@@ -121,6 +127,9 @@ impl Listener {
                     return None;
                 }
                 continue;
+            }
+            if !self.follow {
+                return None;
             }
             let received = tokio::select! {
                 received = self.live.recv() => received,

@@ -136,6 +136,49 @@ async fn the_size_of_a_queue_is_asked_by_type() {
 }
 
 #[tokio::test]
+async fn a_skip_has_its_request_in_the_form_of_the_callers_language() {
+    let (house, id) = house().await;
+    house.define_chain("two", &["t", "u"]).await;
+    let run = house.start("two").await;
+    let request = "skipTaskRequest=SkipTaskRequest%28task_input%3DNone%2C+task_output%3D%7B%27a%27%3A+1%7D%29";
+    house.send("PUT", &format!("/api/workflow/{run}/skiptask/u_1?{request}"), "").await.expect(200);
+    house.send("PUT", &format!("/api/workflow/{id}/skiptask/nothing?{request}"), "").await.expect(404);
+}
+
+#[tokio::test]
+async fn a_schedule_is_paused_by_put_and_where_that_fails_by_get() {
+    let (house, _) = house().await;
+    let schedule = json!({ "name": "s", "cronExpression": "0 0 3 * * ?", "startWorkflowRequest": { "name": "w" } });
+    house.json("POST", "/api/scheduler/schedules", schedule).await.expect(200);
+    for method in ["PUT", "GET"] {
+        house.send(method, "/api/scheduler/schedules/s/pause", "").await.expect(200);
+        house.send(method, "/api/scheduler/schedules/s/resume", "").await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn an_event_handler_comes_in_a_list_from_python() {
+    let (house, _) = house().await;
+    let handler = |name: &str| json!({ "name": name, "event": "conductor:kitchen:ev", "actions": [], "active": true });
+    house.json("POST", "/api/event", json!([handler("listed")])).await.expect(200);
+    house.json("POST", "/api/event", handler("alone")).await.expect(200);
+    let found = house.get("/api/event/conductor%3Akitchen%3Aev?activeOnly=True").await.expect(200).json();
+    assert_eq!(found.as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn what_another_product_has_and_this_one_too_is_answered() {
+    let (house, id) = house().await;
+    house.json("POST", &format!("/api/workflow/{id}/variables"), json!({ "stage": 2 })).await.expect(200);
+    assert_eq!(house.workflow(&id).await["variables"]["stage"], 2);
+    house
+        .json("POST", "/api/workflow/correlated/batch", json!({ "workflowNames": ["w"], "correlationIds": ["c"] }))
+        .await
+        .expect(200);
+    house.get("/api/schema").await.expect(200);
+}
+
+#[tokio::test]
 async fn what_only_another_product_has_is_a_404_in_json_and_a_wrong_method_a_405() {
     let (house, id) = house().await;
     for path in [
@@ -145,6 +188,11 @@ async fn what_only_another_product_has_is_a_404_in_json_and_a_wrong_method_a_405
         "/api/users".to_owned(),
         "/api/roles".to_owned(),
         "/api/integrations/provider".to_owned(),
+        "/api/groups".to_owned(),
+        "/api/applications".to_owned(),
+        "/api/prompts".to_owned(),
+        "/api/registry/service".to_owned(),
+        "/api/gateway/config/service".to_owned(),
     ] {
         let answer = house.json("POST", &path, json!({})).await.expect(404).json();
         assert_eq!((answer["status"].as_i64(), answer["message"].is_string()), (Some(404), true), "{path}");

@@ -124,6 +124,24 @@ async fn one_workflow_alone_can_be_heard() {
 }
 
 #[tokio::test]
+async fn what_is_kept_can_be_read_without_waiting_for_more() {
+    let house = House::new();
+    house.define_chain("w", &["t"]).await;
+    let id = house.start("w").await;
+    let mut reader = Reader::new(house.open("/api/v1/events?follow=false").await);
+    let mut last = None;
+    while let Some(event) = reader.next().await {
+        assert!(last.is_some() || event.name == "workflow.started", "it begins with the first: {event:?}");
+        assert_eq!(event.data["workflow_id"], id.as_str());
+        last = Some(event.id);
+    }
+    let last = last.expect("there are events");
+    let rest = house.get(&format!("/api/v1/events?follow=False&after={last}")).await.expect(200);
+    assert_eq!(rest.text(), "");
+    house.get("/api/v1/events?follow=perhaps").await.expect(400);
+}
+
+#[tokio::test]
 async fn a_listener_that_is_too_slow_reads_on_from_the_store() {
     let house = House::new();
     house.define_chain("w", &["t"]).await;

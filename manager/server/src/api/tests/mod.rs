@@ -11,10 +11,13 @@ mod events;
 mod files;
 mod http;
 mod node_instances;
+mod operators;
 mod pages;
 mod plugins;
 pub(super) mod sample;
+mod scheduler;
 mod synchronous;
+mod values;
 mod workers;
 
 use std::sync::Arc;
