@@ -149,6 +149,15 @@ impl Stack {
         self.manager.raw()
     }
 
+    /// The address of its broker, as its manager uses it.
+    #[must_use]
+    pub fn broker_url(&self) -> String {
+        match &self.broker {
+            Broker::Own(node) => node.url("%2f"),
+            Broker::Shared(vhost) => vhost.url().to_owned(),
+        }
+    }
+
     /// The stack's own RabbitMQ.
     ///
     /// # Panics

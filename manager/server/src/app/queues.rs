@@ -42,12 +42,17 @@ impl App {
         Ok(self.inner.core.ask(|reply| Message::LookAgain { tenant, workflow, reply }).await?)
     }
 
-    /// Forgets an agent. With `force` its tasks are lost, else it must have none.
+    /// Forgets an agent. With `force` its tasks are lost, else it must have none. Its queue goes with it; where the broker
+    /// cannot be reached, the queue stays, which harms nothing.
     ///
     /// # Errors
     /// `not-found`; `agent-busy`.
     pub async fn remove_agent(&self, tenant: &TenantName, agent: AgentId, force: bool) -> Result<(), AppError> {
-        let tenant = tenant.clone();
-        Ok(self.inner.core.ask(|reply| Message::RemoveAgent { tenant, agent, force, reply }).await?)
+        let (tenant, id) = (tenant.clone(), agent.clone());
+        self.inner.core.ask(|reply| Message::RemoveAgent { tenant, agent, force, reply }).await?;
+        if let Err(error) = self.inner.broker.delete_agent_queue(&id).await {
+            tracing::warn!(agent = %id, %error, "the queue of an agent that was removed stays on RabbitMQ");
+        }
+        Ok(())
     }
 }

@@ -64,11 +64,21 @@ pub struct Broker {
     connected: watch::Receiver<bool>,
 }
 
-/// A request to declare an agent's queue.
+/// A request to declare or delete an agent's queue.
 #[derive(Debug)]
 struct Declaration {
     agent: AgentId,
+    wanted: Wanted,
     reply: oneshot::Sender<Result<(), BrokerError>>,
+}
+
+/// What is to become of an agent's queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    /// It is to be there, with its binding.
+    There,
+    /// It is to be gone, with what is in it.
+    Gone,
 }
 
 /// What a session works with.
@@ -174,11 +184,23 @@ impl Broker {
     /// # Errors
     /// [`BrokerError::Away`] without a connection; what the broker says otherwise.
     pub async fn declare_agent_queue(&self, agent: &AgentId) -> Result<(), BrokerError> {
+        self.agent_queue(agent, Wanted::There).await
+    }
+
+    /// Deletes the queue of an agent that is forgotten. Messages for it that come later are dropped.
+    ///
+    /// # Errors
+    /// [`BrokerError::Away`] without a connection; what the broker says otherwise.
+    pub async fn delete_agent_queue(&self, agent: &AgentId) -> Result<(), BrokerError> {
+        self.agent_queue(agent, Wanted::Gone).await
+    }
+
+    async fn agent_queue(&self, agent: &AgentId, wanted: Wanted) -> Result<(), BrokerError> {
         if !self.is_connected() {
             return Err(BrokerError::Away);
         }
         let (reply, answer) = oneshot::channel();
-        let declaration = Declaration { agent: agent.clone(), reply };
+        let declaration = Declaration { agent: agent.clone(), wanted, reply };
         self.declarations.send(declaration).await.map_err(|_| BrokerError::Away)?;
         answer.await.unwrap_or(Err(BrokerError::Away))
     }

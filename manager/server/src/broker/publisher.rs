@@ -1,6 +1,6 @@
 //! Messages on their way to agents: packed, published, confirmed.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 
@@ -16,6 +16,8 @@ use crate::app::metrics::Metrics;
 
 /// Delivery mode of a message that survives the broker's restart.
 const PERSISTENT: u8 = 2;
+/// Forgotten agents that are remembered as such at most. What comes for others has its queue declared once more.
+const GONE_MAX: usize = 10_000;
 
 /// Some items for one agent, in one message.
 #[derive(Debug)]
@@ -34,6 +36,8 @@ pub(super) struct Publisher {
     sent: HashMap<u64, Packet>,
     confirms: FuturesUnordered<Pin<Box<dyn Future<Output = Confirmed> + Send>>>,
     last: u64,
+    /// Agents that were forgotten: nothing is for them any more.
+    gone: HashSet<AgentId>,
     metrics: Metrics,
 }
 
@@ -45,8 +49,26 @@ impl Publisher {
             sent: HashMap::new(),
             confirms: FuturesUnordered::new(),
             last: 0,
+            gone: HashSet::new(),
             metrics,
         }
+    }
+
+    /// An agent was forgotten: what waits for it is no longer wanted, nor is what comes.
+    pub(super) fn forget(&mut self, agent: AgentId, core: &CoreHandle) {
+        let (unwanted, waiting) = std::mem::take(&mut self.waiting).into_iter().partition(|message| message.agent == agent);
+        self.waiting = waiting;
+        let unwanted: VecDeque<OutboxMessage> = unwanted;
+        core.tell(Message::OutboxDone(unwanted.iter().map(|message| message.id).collect()));
+        if self.gone.len() >= GONE_MAX {
+            self.gone.clear();
+        }
+        self.gone.insert(agent);
+    }
+
+    /// An agent is there, perhaps again.
+    pub(super) fn remember(&mut self, agent: &AgentId) {
+        self.gone.remove(agent);
     }
 
     /// Queues a message behind those that wait.
@@ -121,12 +143,16 @@ impl Publisher {
                 }
                 Ok(None)
             }
-            Confirmation::Ack(Some(_)) | Confirmation::Nack(_) => Ok(self.sent.remove(&number).map(|packet| {
+            Confirmation::Ack(Some(_)) | Confirmation::Nack(_) => Ok(self.sent.remove(&number).and_then(|packet| {
+                if self.gone.contains(&packet.agent) {
+                    core.tell(Message::OutboxDone(packet.items.iter().map(|item| item.id).collect()));
+                    return None;
+                }
                 tracing::warn!(agent = %packet.agent, "the agent's queue is missing on RabbitMQ; declaring it again");
                 self.metrics.returned.inc();
                 let agent = packet.agent.clone();
                 self.requeue(vec![packet]);
-                agent
+                Some(agent)
             })),
         }
     }

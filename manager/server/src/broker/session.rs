@@ -10,7 +10,7 @@ use lapin::{Connection, ConnectionProperties};
 use tokio::sync::watch;
 
 use super::publisher::Publisher;
-use super::{BrokerError, Declaration, Parts, consumers, events, topology};
+use super::{BrokerError, Declaration, Parts, Wanted, consumers, events, topology};
 use crate::app::core::Message;
 
 /// Frame size asked for. An explicit one also keeps lapin from reserving megabytes of buffers.
@@ -88,11 +88,20 @@ impl Parts {
                 Some(ended) = consumers.join_next() => {
                     return ended.unwrap_or_else(|_| Err(std::io::Error::other("a consumer ended").into()));
                 }
-                Some(Declaration { agent, reply }) = self.declarations.recv() => {
-                    let result = topology::declare_agent(&declaring, &agent).await;
+                Some(Declaration { agent, wanted, reply }) = self.declarations.recv() => {
+                    let (action, result) = match wanted {
+                        Wanted::There => {
+                            publisher.remember(&agent);
+                            ("declare the agent's queue", topology::declare_agent(&declaring, &agent).await)
+                        }
+                        Wanted::Gone => {
+                            publisher.forget(agent.clone(), &self.core);
+                            ("delete the agent's queue", topology::delete_agent(&declaring, &agent).await)
+                        }
+                    };
                     let answer = match &result {
                         Ok(()) => Ok(()),
-                        Err(error) => Err(BrokerError::Refused { action: "declare the agent's queue", message: error.to_string() }),
+                        Err(error) => Err(BrokerError::Refused { action, message: error.to_string() }),
                     };
                     let _ = reply.send(answer);
                     result?;

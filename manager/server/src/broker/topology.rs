@@ -2,7 +2,7 @@
 
 use conductor_model::AgentId;
 use conductor_wire::amqp;
-use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
 use lapin::{Channel, ExchangeKind};
 
@@ -55,4 +55,10 @@ pub(super) async fn declare_agent(channel: &Channel, agent: &AgentId) -> Result<
     channel.queue_declare(queue.clone(), declare_queue_options(), arguments).await?;
     let exchange = amqp::EXCHANGE_AGENTS.into();
     channel.queue_bind(queue, exchange, agent.as_str().into(), QueueBindOptions::default(), FieldTable::default()).await
+}
+
+/// Deletes one agent's queue, with what is in it. One that is not there is gone already.
+pub(super) async fn delete_agent(channel: &Channel, agent: &AgentId) -> Result<(), lapin::Error> {
+    let queue = ShortString::from(amqp::agent_queue(agent));
+    channel.queue_delete(queue, QueueDeleteOptions::default()).await.map(drop)
 }

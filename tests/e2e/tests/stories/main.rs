@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "this program is nothing but tests; its helpers may fail like they do")]
 
 mod agent_killed;
+mod agent_removed;
 mod api_description;
 mod bad_input;
 mod broker_killed;
