@@ -10,7 +10,7 @@ pub fn settings(bytes: &[u8]) -> bool {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let file = folder.path().join("manager.toml");
     std::fs::write(&file, bytes).expect("the file can be written");
-    let loaded = load_without_default_file(&Flags { config: Some(file.clone()), ..Flags::default() });
+    let loaded = load_without_default_file(&Flags { config: Some(file), ..Flags::default() });
     match &loaded {
         Ok(loaded) => assert!(!effective(loaded).is_empty()),
         Err(error) => assert!(!conductor_boot::report(error).to_string().is_empty()),

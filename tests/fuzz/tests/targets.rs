@@ -1,5 +1,7 @@
 //! Every target stands its seeds and a bounded number of changes of them. `make fuzz` looks further.
 
+#![expect(clippy::unwrap_used, reason = "this program is nothing but tests; its helpers may fail like they do")]
+
 use std::fs;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};

@@ -22,6 +22,7 @@ mod metrics;
 mod observe;
 mod own;
 mod router;
+mod shapes;
 mod state;
 
 pub use error::ApiError;

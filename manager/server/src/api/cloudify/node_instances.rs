@@ -36,7 +36,7 @@ struct Patch {
 #[utoipa::path(get, path = "/api/v3.1/node-instances", tag = "node-instances",
     params(("id" = Option<Vec<String>>, Query), ("node_id" = Option<String>, Query), ("deployment_id" = Option<String>, Query), ("state" = Option<String>, Query),
         ("_offset" = Option<u32>, Query), ("_size" = Option<u32>, Query, description = "Default 1000"), ("_include" = Option<String>, Query, description = "Fields, by comma")),
-    responses((status = 200, body = Object, description = "{items, metadata: {pagination: {total, size, offset}, filtered}}")))]
+    responses((status = 200, body = crate::api::shapes::NodeInstances, description = "{items, metadata: {pagination: {total, size, offset}, filtered}}")))]
 async fn list(State(state): State<ApiState>, caller: Caller, params: Params) -> Result<Json<Value>, ApiError> {
     let offset = params.number("_offset", 0, OFFSET_MAX)?;
     let size =
@@ -71,7 +71,7 @@ async fn get(
 #[utoipa::path(patch, path = "/api/v3.1/node-instances/{id}", tag = "node-instances",
     params(("id" = String, Path), ("force" = Option<bool>, Query, description = "Whatever the stored version")),
     request_body(content = Object, description = "{version, state, runtime_properties, system_properties, relationships}"),
-    responses((status = 200, body = Object, description = "Changed; its version grew by one"), (status = 404, description = "There is none"),
+    responses((status = 200, body = crate::api::shapes::NodeInstance, description = "Changed; its version grew by one"), (status = 404, description = "There is none"),
         (status = 409, description = "conflict_error: it was changed since")))]
 async fn update(
     State(state): State<ApiState>,

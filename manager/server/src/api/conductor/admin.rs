@@ -29,7 +29,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
 }
 
 /// How the manager is set up, without secrets.
-#[utoipa::path(get, path = "/api/admin/config", tag = "admin", responses((status = 200, body = Object)))]
+#[utoipa::path(get, path = "/api/admin/config", tag = "admin", responses((status = 200, body = BTreeMap<String, String>)))]
 async fn config(State(state): State<ApiState>, _caller: Caller) -> Json<BTreeMap<&'static str, String>> {
     let settings = state.app.settings();
     Json(BTreeMap::from([
@@ -44,7 +44,7 @@ async fn config(State(state): State<ApiState>, _caller: Caller) -> Json<BTreeMap
 #[utoipa::path(get, path = "/api/admin/task/{type}", tag = "admin",
     params(("type" = String, Path, description = "Name of the task definition"), ("start" = Option<usize>, Query),
         ("count" = Option<usize>, Query, description = "At most 1000; default 100")),
-    responses((status = 200, body = Vec<Object>, description = "[Task], newest first"), (status = 400, description = "Invalid")))]
+    responses((status = 200, body = Vec<crate::api::shapes::Task>, description = "[Task], newest first"), (status = 400, description = "Invalid")))]
 async fn tasks(
     State(state): State<ApiState>,
     caller: Caller,
@@ -65,7 +65,7 @@ async fn tasks(
 
 /// How many tasks wait for pollers, by task type.
 #[utoipa::path(get, path = "/api/admin/queues", tag = "admin",
-    responses((status = 200, body = Object, description = "{type: number}")))]
+    responses((status = 200, body = BTreeMap<String, u64>, description = "{type: number}")))]
 async fn queues(State(state): State<ApiState>, caller: Caller) -> Result<Json<BTreeMap<String, u64>>, ApiError> {
     let mut sizes = BTreeMap::new();
     for queue in state.app.queues(&caller.tenant).await? {

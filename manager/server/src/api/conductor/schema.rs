@@ -16,7 +16,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
 }
 
 /// Every schema.
-#[utoipa::path(get, path = "/api/schema", tag = "metadata", responses((status = 200, body = Vec<Object>, description = "Schemas, by name and version")))]
+#[utoipa::path(get, path = "/api/schema", tag = "metadata", responses((status = 200, body = Vec<crate::api::shapes::Schema>, description = "Schemas, by name and version")))]
 async fn list(State(state): State<ApiState>, caller: Caller) -> Result<Json<Vec<SchemaDef>>, ApiError> {
     Ok(Json(state.app.schemas(&caller.tenant, None).await?))
 }
@@ -38,14 +38,14 @@ async fn put(
 
 /// The highest version of a schema.
 #[utoipa::path(get, path = "/api/schema/{name}", tag = "metadata", params(("name" = String, Path)),
-    responses((status = 200, body = Object), (status = 404, description = "There is none of this name")))]
+    responses((status = 200, body = crate::api::shapes::Schema), (status = 404, description = "There is none of this name")))]
 async fn latest(State(state): State<ApiState>, caller: Caller, Path(name): Path<String>) -> Result<Json<SchemaDef>, ApiError> {
     Ok(Json(state.app.schema(&caller.tenant, &name, None).await?))
 }
 
 /// One version of a schema.
 #[utoipa::path(get, path = "/api/schema/{name}/{version}", tag = "metadata", params(("name" = String, Path), ("version" = i32, Path)),
-    responses((status = 200, body = Object), (status = 400, description = "The version is no number"), (status = 404, description = "There is none of this name and version")))]
+    responses((status = 200, body = crate::api::shapes::Schema), (status = 400, description = "The version is no number"), (status = 404, description = "There is none of this name and version")))]
 async fn version(
     State(state): State<ApiState>,
     caller: Caller,

@@ -65,7 +65,7 @@ async fn has_secret(State(state): State<ApiState>, caller: Caller, Path(name): P
 }
 
 /// All environment values.
-#[utoipa::path(get, path = "/api/environment", tag = "secrets", responses((status = 200, body = Object, description = "{name: value}")))]
+#[utoipa::path(get, path = "/api/environment", tag = "secrets", responses((status = 200, body = BTreeMap<String, String>, description = "{name: value}")))]
 async fn environment(State(state): State<ApiState>, caller: Caller) -> Json<BTreeMap<String, String>> {
     Json(state.app.environment(&caller.tenant))
 }

@@ -43,7 +43,7 @@ impl From<AgentView> for Shown {
 
 /// All agents, by id.
 #[utoipa::path(get, path = "/api/v1/agents", tag = "agents",
-    responses((status = 200, body = Object, description = "{items: [{id, name, state, labels, facts, slots, free_slots, tasks, version, last_seen_at, …}], metadata}")))]
+    responses((status = 200, body = crate::api::shapes::Items<crate::api::shapes::Agent>, description = "{items: [{id, name, state, labels, facts, slots, free_slots, tasks, version, last_seen_at, …}], metadata}")))]
 async fn list(State(state): State<ApiState>, caller: Caller) -> Result<Json<List<Shown>>, ApiError> {
     let agents = state.app.agents(&caller.tenant).await?;
     Ok(Json(List::whole(agents.into_iter().map(Shown::from).collect())))
@@ -51,7 +51,7 @@ async fn list(State(state): State<ApiState>, caller: Caller) -> Result<Json<List
 
 /// One agent.
 #[utoipa::path(get, path = "/api/v1/agents/{id}", tag = "agents", params(("id" = String, Path)),
-    responses((status = 200, body = Object), (status = 404, description = "There is none")))]
+    responses((status = 200, body = crate::api::shapes::Agent), (status = 404, description = "There is none")))]
 async fn get(State(state): State<ApiState>, caller: Caller, Path(id): Path<String>) -> Result<Json<Shown>, ApiError> {
     let agents = state.app.agents(&caller.tenant).await?;
     let found = agents.into_iter().find(|agent| agent.record.id.as_str() == id);
@@ -61,7 +61,7 @@ async fn get(State(state): State<ApiState>, caller: Caller, Path(id): Path<Strin
 /// An agent introduces itself, at start and whenever its labels, facts or slots changed.
 #[utoipa::path(put, path = "/api/v1/agents/{id}", tag = "agents", params(("id" = String, Path)),
     request_body(content = Object, description = "{name, labels, facts, slots, version, protocol, incarnation}"),
-    responses((status = 200, body = Object, description = "{id, amqp_url, queue, lease_interval_ms, lease_ms, manager_time_ms, prefetch}"),
+    responses((status = 200, body = crate::api::shapes::AgentWelcome, description = "{id, amqp_url, queue, lease_interval_ms, lease_ms, manager_time_ms, prefetch}"),
         (status = 400, description = "Invalid"), (status = 409, description = "Its protocol is not spoken, or the id is another tenant's"),
         (status = 503, description = "The broker cannot be reached")))]
 async fn register(

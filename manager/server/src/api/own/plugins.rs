@@ -22,15 +22,16 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
 
 /// All plugins in all versions, by name and time of upload.
 #[utoipa::path(get, path = "/api/v1/plugins", tag = "plugins",
-    responses((status = 200, body = Object, description = "{items: [{name, version, digest, size_bytes, media_type, manifest, uploaded_at}], metadata}")))]
+    responses((status = 200, body = crate::api::shapes::Items<crate::api::shapes::Plugin>, description = "{items: [{name, version, digest, size_bytes, media_type, manifest, uploaded_at}], metadata}")))]
 async fn list(State(state): State<ApiState>, caller: Caller) -> Result<Json<List<PluginRecord>>, ApiError> {
     Ok(Json(List::whole(state.app.read(move |store| store.plugins(&caller.tenant)).await?)))
 }
 
 /// Uploads a plugin: its directory with `plugin.yaml`, as `.tar.gz` or `.tar.zst`.
 #[utoipa::path(post, path = "/api/v1/plugins", tag = "plugins",
-    request_body(content = Vec<u8>, content_type = "application/gzip", description = "The archive; application/zstd is taken too"),
-    responses((status = 201, body = Object, description = "New: name, version, digest and more"), (status = 200, body = Object, description = "The same archive was there"),
+    request_body(description = "The archive, whose first bytes say what it is",
+        content(([u8] = "application/gzip"), ([u8] = "application/zstd"), ([u8] = "application/octet-stream"))),
+    responses((status = 201, body = crate::api::shapes::Plugin, description = "New: name, version, digest and more"), (status = 200, body = crate::api::shapes::Plugin, description = "The same archive was there"),
         (status = 400, description = "The archive or its manifest is not right"), (status = 409, description = "Name and version are taken by other contents"),
         (status = 413, description = "Too large")))]
 async fn upload(State(state): State<ApiState>, caller: Caller, request: Request) -> Result<Response, ApiError> {
@@ -44,7 +45,7 @@ async fn upload(State(state): State<ApiState>, caller: Caller, request: Request)
 
 /// One plugin: the version that was uploaded last, unless one is named.
 #[utoipa::path(get, path = "/api/v1/plugins/{name}", tag = "plugins", params(("name" = String, Path), ("version" = Option<String>, Query)),
-    responses((status = 200, body = Object), (status = 404, description = "There is none")))]
+    responses((status = 200, body = crate::api::shapes::Plugin), (status = 404, description = "There is none")))]
 async fn get(
     State(state): State<ApiState>,
     caller: Caller,

@@ -37,7 +37,7 @@ struct LogsMetadata {
 #[utoipa::path(get, path = "/api/v1/tasks/{id}/logs", tag = "tasks",
     params(("id" = String, Path), ("after" = Option<u64>, Query, description = "Only lines behind this number; default 0"),
         ("limit" = Option<u32>, Query, description = "Default 1000, at most 10000")),
-    responses((status = 200, body = Object, description = "{items: [{task_id, seq, at, stream, text}], metadata: {next_after, task_status}}"),
+    responses((status = 200, body = crate::api::shapes::LogLines, description = "{items: [{task_id, seq, at, stream, text}], metadata: {next_after, task_status}}"),
         (status = 404, description = "There is no such task")))]
 async fn logs(
     State(state): State<ApiState>,
@@ -74,7 +74,7 @@ struct Placement {
 
 /// Where a task runs, or why it has no agent yet.
 #[utoipa::path(get, path = "/api/v1/tasks/{id}/placement", tag = "tasks", params(("id" = String, Path)),
-    responses((status = 200, body = Object, description = "{task_id, status, agent, alternates, dispatch, unplaced: {summary, …}}"),
+    responses((status = 200, body = crate::api::shapes::Placement, description = "{task_id, status, agent, alternates, dispatch, unplaced: {summary, …}}"),
         (status = 404, description = "There is no such task")))]
 async fn placement(State(state): State<ApiState>, caller: Caller, Path(id): Path<String>) -> Result<Json<Placement>, ApiError> {
     let id = task_id(&id)?;

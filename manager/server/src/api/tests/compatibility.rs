@@ -159,7 +159,7 @@ async fn a_schedule_is_paused_by_put_and_where_that_fails_by_get() {
 #[tokio::test]
 async fn an_event_handler_comes_in_a_list_from_python() {
     let (house, _) = house().await;
-    let handler = |name: &str| json!({ "name": name, "event": "conductor:kitchen:ev", "actions": [], "active": true });
+    let handler = |name: &str| json!({ "name": name, "event": "conductor:kitchen:ev", "active": true, "actions": [{ "action": "terminate_workflow", "terminate_workflow": { "workflowId": "${id}" } }] });
     house.json("POST", "/api/event", json!([handler("listed")])).await.expect(200);
     house.json("POST", "/api/event", handler("alone")).await.expect(200);
     let found = house.get("/api/event/conductor%3Akitchen%3Aev?activeOnly=True").await.expect(200).json();

@@ -6,6 +6,7 @@ mod bulk;
 mod compatibility;
 mod control;
 mod definitions;
+mod described;
 mod event_handlers;
 mod events;
 mod files;

@@ -12,7 +12,7 @@ use crate::app::Caller;
 
 /// Every event handler.
 #[utoipa::path(get, path = "/api/event", tag = "event handlers",
-    responses((status = 200, body = Vec<Object>, description = "Event handlers, by name")))]
+    responses((status = 200, body = Vec<crate::api::shapes::EventHandler>, description = "Event handlers, by name")))]
 pub(super) async fn list(State(state): State<ApiState>, caller: Caller) -> Json<Vec<EventHandler>> {
     Json(state.app.event_handlers(&caller.tenant, None, false))
 }
@@ -48,7 +48,7 @@ pub(super) async fn change(
 #[utoipa::path(get, path = "/api/event/{name}", tag = "event handlers",
     params(("name" = String, Path, description = "The event, as in conductor:WORKFLOW:NAME, percent-encoded"),
         ("activeOnly" = Option<bool>, Query, description = "Only those that are switched on; true by default")),
-    responses((status = 200, body = Vec<Object>, description = "Event handlers, by name"), (status = 400, description = "Invalid")))]
+    responses((status = 200, body = Vec<crate::api::shapes::EventHandler>, description = "Event handlers, by name"), (status = 400, description = "Invalid")))]
 pub(super) async fn of_event(
     State(state): State<ApiState>,
     caller: Caller,

@@ -22,13 +22,13 @@ const QUEUES: [(&str, &str); 4] = [
 ];
 
 /// The queues of waiting tasks, by the status that their messages bring.
-#[utoipa::path(get, path = "/api/queue", tag = "event handlers", responses((status = 200, body = Object, description = "{status: queue}")))]
+#[utoipa::path(get, path = "/api/queue", tag = "event handlers", responses((status = 200, body = BTreeMap<String, String>, description = "{status: queue}")))]
 pub(super) async fn names(_caller: Caller) -> Json<BTreeMap<&'static str, &'static str>> {
     Json(BTreeMap::from(QUEUES))
 }
 
 /// How many messages wait in these queues: none, they are applied at once.
-#[utoipa::path(get, path = "/api/queue/size", tag = "event handlers", responses((status = 200, body = Object, description = "{queue: number}")))]
+#[utoipa::path(get, path = "/api/queue/size", tag = "event handlers", responses((status = 200, body = BTreeMap<String, u64>, description = "{queue: number}")))]
 pub(super) async fn sizes(_caller: Caller) -> Json<BTreeMap<&'static str, u64>> {
     Json(QUEUES.iter().map(|(_, queue)| (*queue, 0)).collect())
 }

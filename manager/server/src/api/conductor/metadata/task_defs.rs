@@ -17,7 +17,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
 
 /// Every task definition.
 #[utoipa::path(get, path = "/api/metadata/taskdefs", tag = "metadata",
-    responses((status = 200, body = Vec<Object>, description = "Task definitions, by name")))]
+    responses((status = 200, body = Vec<crate::api::shapes::TaskDef>, description = "Task definitions, by name")))]
 async fn list(State(state): State<ApiState>, caller: Caller) -> Result<Json<Vec<TaskDef>>, ApiError> {
     Ok(Json(state.app.read(move |store| store.task_defs(&caller.tenant)).await?))
 }
@@ -48,7 +48,7 @@ async fn update(
 
 /// One task definition.
 #[utoipa::path(get, path = "/api/metadata/taskdefs/{name}", tag = "metadata", params(("name" = String, Path)),
-    responses((status = 200, body = Object), (status = 404, description = "There is none of this name")))]
+    responses((status = 200, body = crate::api::shapes::TaskDef), (status = 404, description = "There is none of this name")))]
 async fn get(State(state): State<ApiState>, caller: Caller, Path(name): Path<String>) -> Result<Json<TaskDef>, ApiError> {
     Ok(Json(existing(&state, &caller, name).await?))
 }

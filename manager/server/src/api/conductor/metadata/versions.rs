@@ -45,7 +45,7 @@ async fn names(State(state): State<ApiState>, caller: Caller) -> Result<Json<Vec
 }
 
 /// All versions of all workflow definitions, by name.
-#[utoipa::path(get, path = "/api/metadata/workflow/names-and-versions", tag = "metadata", responses((status = 200, body = Object)))]
+#[utoipa::path(get, path = "/api/metadata/workflow/names-and-versions", tag = "metadata", responses((status = 200, body = BTreeMap<String, Vec<Version>>)))]
 async fn names_and_versions(
     State(state): State<ApiState>,
     caller: Caller,
@@ -55,7 +55,7 @@ async fn names_and_versions(
 }
 
 /// The highest version of each workflow definition.
-#[utoipa::path(get, path = "/api/metadata/workflow/latest-versions", tag = "metadata", responses((status = 200, body = Vec<Object>)))]
+#[utoipa::path(get, path = "/api/metadata/workflow/latest-versions", tag = "metadata", responses((status = 200, body = Vec<crate::api::shapes::WorkflowDef>)))]
 async fn latest(State(state): State<ApiState>, caller: Caller) -> Result<Json<Vec<WorkflowDef>>, ApiError> {
     let all = by_name(&state, caller).await?;
     Ok(Json(all.into_values().filter_map(|versions| versions.into_iter().max_by_key(|found| found.version)).collect()))

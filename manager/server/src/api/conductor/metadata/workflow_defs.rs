@@ -33,7 +33,7 @@ struct Bulk {
 
 /// Every workflow definition, in every version.
 #[utoipa::path(get, path = "/api/metadata/workflow", tag = "metadata",
-    responses((status = 200, body = Vec<Object>, description = "Workflow definitions, by name and version")))]
+    responses((status = 200, body = Vec<crate::api::shapes::WorkflowDef>, description = "Workflow definitions, by name and version")))]
 async fn list(State(state): State<ApiState>, caller: Caller) -> Result<Json<Vec<WorkflowDef>>, ApiError> {
     Ok(Json(state.app.read(move |store| store.workflow_defs(&caller.tenant)).await?))
 }
@@ -87,7 +87,7 @@ async fn validate(
 /// One workflow definition.
 #[utoipa::path(get, path = "/api/metadata/workflow/{name}", tag = "metadata",
     params(("name" = String, Path), ("version" = Option<i32>, Query, description = "The highest where none is given")),
-    responses((status = 200, body = Object), (status = 404, description = "There is none")))]
+    responses((status = 200, body = crate::api::shapes::WorkflowDef), (status = 404, description = "There is none")))]
 async fn get(
     State(state): State<ApiState>,
     caller: Caller,

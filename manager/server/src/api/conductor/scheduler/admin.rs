@@ -22,7 +22,7 @@ pub(super) struct Outcomes {
 
 /// Lets all schedules of the manager rest until they are told to go on, or the manager starts again.
 #[utoipa::path(get, path = "/api/scheduler/admin/pause", tag = "scheduler",
-    responses((status = 200, body = Object, description = "{paused}")))]
+    responses((status = 200, body = BTreeMap<String, bool>, description = "{paused}")))]
 pub(super) async fn pause(
     State(state): State<ApiState>,
     _caller: Caller,
@@ -33,7 +33,7 @@ pub(super) async fn pause(
 
 /// Lets all schedules go on.
 #[utoipa::path(get, path = "/api/scheduler/admin/resume", tag = "scheduler",
-    responses((status = 200, body = Object, description = "{paused}")))]
+    responses((status = 200, body = BTreeMap<String, bool>, description = "{paused}")))]
 pub(super) async fn resume(
     State(state): State<ApiState>,
     _caller: Caller,
@@ -44,7 +44,7 @@ pub(super) async fn resume(
 
 /// Looks again when each schedule is due. Nothing changes by it: that is always known.
 #[utoipa::path(get, path = "/api/scheduler/admin/requeue", tag = "scheduler",
-    responses((status = 200, body = Object, description = "{schedules: number}")))]
+    responses((status = 200, body = BTreeMap<String, u64>, description = "{schedules: number}")))]
 pub(super) async fn requeue(
     State(state): State<ApiState>,
     caller: Caller,
@@ -55,7 +55,7 @@ pub(super) async fn requeue(
 /// Lets many schedules rest.
 #[utoipa::path(put, path = "/api/scheduler/bulk/pause", tag = "scheduler",
     request_body(content = Vec<String>, description = "Names, at most 5000"),
-    responses((status = 200, body = Object, description = "{bulkErrorResults, bulkSuccessfulResults}"),
+    responses((status = 200, body = crate::api::shapes::BulkResponse, description = "{bulkErrorResults, bulkSuccessfulResults}"),
         (status = 400, description = "Invalid")))]
 pub(super) async fn bulk_pause(
     state: State<ApiState>,
@@ -68,7 +68,7 @@ pub(super) async fn bulk_pause(
 /// Lets many schedules go on.
 #[utoipa::path(put, path = "/api/scheduler/bulk/resume", tag = "scheduler",
     request_body(content = Vec<String>, description = "Names, at most 5000"),
-    responses((status = 200, body = Object, description = "{bulkErrorResults, bulkSuccessfulResults}"),
+    responses((status = 200, body = crate::api::shapes::BulkResponse, description = "{bulkErrorResults, bulkSuccessfulResults}"),
         (status = 400, description = "Invalid")))]
 pub(super) async fn bulk_resume(
     state: State<ApiState>,

@@ -29,7 +29,7 @@ pub(super) async fn save(
 /// All schedules, by name.
 #[utoipa::path(get, path = "/api/scheduler/schedules", tag = "scheduler",
     params(("workflowName" = Option<String>, Query, description = "Only those that start this workflow")),
-    responses((status = 200, body = Vec<Object>, description = "[WorkflowSchedule]")))]
+    responses((status = 200, body = Vec<crate::api::shapes::WorkflowSchedule>, description = "[WorkflowSchedule]")))]
 pub(super) async fn list(
     State(state): State<ApiState>,
     caller: Caller,
@@ -44,7 +44,7 @@ pub(super) async fn list(
 
 /// One schedule.
 #[utoipa::path(get, path = "/api/scheduler/schedules/{name}", tag = "scheduler", params(("name" = String, Path)),
-    responses((status = 200, body = Object, description = "WorkflowSchedule"), (status = 404, description = "There is none")))]
+    responses((status = 200, body = crate::api::shapes::WorkflowSchedule, description = "WorkflowSchedule"), (status = 404, description = "There is none")))]
 pub(super) async fn get(
     State(state): State<ApiState>,
     caller: Caller,

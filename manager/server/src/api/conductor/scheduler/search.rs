@@ -22,7 +22,7 @@ const RUNS_SEARCHED_MAX: usize = 10 * SCHEDULE_RUNS_KEPT;
         ("freeText" = Option<String>, Query, description = "In the name, the workflow's name or the description; * = any"),
         ("start" = Option<u32>, Query), ("size" = Option<u32>, Query, description = "Default 100"),
         ("sort" = Option<String>, Query, description = "name:ASC (default) or name:DESC")),
-    responses((status = 200, body = Object, description = "{totalHits, results: [WorkflowSchedule]}"),
+    responses((status = 200, body = crate::api::shapes::Found<crate::api::shapes::WorkflowSchedule>, description = "{totalHits, results: [WorkflowSchedule]}"),
         (status = 400, description = "Invalid")))]
 pub(super) async fn schedules(
     State(state): State<ApiState>,
@@ -58,7 +58,7 @@ pub(super) async fn schedules(
         ("query" = Option<String>, Query, description = "field=value joined by AND, over scheduleName, workflowName, workflowId, \
             executionId, state"),
         ("sort" = Option<String>, Query, description = "startTime:ASC or startTime:DESC (default)")),
-    responses((status = 200, body = Object, description = "{totalHits, results: [{executionId, scheduleName, scheduledTime, \
+    responses((status = 200, body = crate::api::shapes::Found<crate::api::shapes::ScheduleRun>, description = "{totalHits, results: [{executionId, scheduleName, scheduledTime, \
         executionTime, workflowName, workflowId, reason, state, zoneId}]}; of each schedule the last 1000 are kept"),
         (status = 400, description = "Invalid")))]
 pub(super) async fn executions(

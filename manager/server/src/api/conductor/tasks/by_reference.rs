@@ -35,7 +35,7 @@ pub(super) async fn update_by_reference(
 #[utoipa::path(post, path = "/api/tasks/{id}/{reference}/{status}/sync", tag = "tasks",
     params(("id" = String, Path, description = "The workflow's id"), ("reference" = String, Path), ("status" = String, Path), ("workerid" = Option<String>, Query)),
     request_body(content = Object, description = "Output"),
-    responses((status = 200, body = Object, description = "Workflow"), (status = 404, description = "There is no such workflow or no open task")))]
+    responses((status = 200, body = crate::api::shapes::Workflow, description = "Workflow"), (status = 404, description = "There is no such workflow or no open task")))]
 pub(super) async fn update_by_reference_sync(
     State(state): State<ApiState>,
     caller: Caller,

@@ -11,7 +11,7 @@ use crate::app::Caller;
 
 /// One task.
 #[utoipa::path(get, path = "/api/tasks/{id}", tag = "tasks", params(("id" = String, Path)),
-    responses((status = 200, body = Object, description = "Task"), (status = 404, description = "There is none")))]
+    responses((status = 200, body = crate::api::shapes::Task, description = "Task"), (status = 404, description = "There is none")))]
 pub(super) async fn get(State(state): State<ApiState>, caller: Caller, Path(id): Path<String>) -> Result<Response, ApiError> {
     let task = load::task(&state, &caller.tenant, task_id(&id)?).await?;
     load::task_answer(&state, &caller.tenant, task).await

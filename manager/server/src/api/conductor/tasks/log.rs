@@ -41,7 +41,7 @@ pub(super) async fn append(
 
 /// A task's log.
 #[utoipa::path(get, path = "/api/tasks/{id}/log", tag = "tasks", params(("id" = String, Path)),
-    responses((status = 200, body = Vec<Object>, description = "[{log, taskId, createdTime}]"), (status = 204, description = "It is empty"),
+    responses((status = 200, body = Vec<crate::api::shapes::TaskLog>, description = "[{log, taskId, createdTime}]"), (status = 204, description = "It is empty"),
         (status = 404, description = "There is no such task")))]
 pub(super) async fn read(State(state): State<ApiState>, caller: Caller, Path(id): Path<String>) -> Result<Response, ApiError> {
     let task = load::task(&state, &caller.tenant, task_id(&id)?).await?;

@@ -17,7 +17,7 @@ use crate::app::core::HandedOut;
 /// Hands out one task of a type, if there is one.
 #[utoipa::path(get, path = "/api/tasks/poll/{type}", tag = "tasks",
     params(("type" = String, Path, description = "Name of the task definition"), ("workerid" = Option<String>, Query), ("domain" = Option<String>, Query)),
-    responses((status = 200, body = Object, description = "Task"), (status = 204, description = "There is none")))]
+    responses((status = 200, body = crate::api::shapes::Task, description = "Task"), (status = 204, description = "There is none")))]
 pub(super) async fn poll(
     State(state): State<ApiState>,
     caller: Caller,
@@ -32,7 +32,7 @@ pub(super) async fn poll(
 #[utoipa::path(get, path = "/api/tasks/poll/batch/{type}", tag = "tasks",
     params(("type" = String, Path, description = "Name of the task definition"), ("workerid" = Option<String>, Query), ("domain" = Option<String>, Query),
         ("count" = Option<u32>, Query, description = "Default 1"), ("timeout" = Option<u64>, Query, description = "Longest wait in ms, at most 5000 unless configured; default 100")),
-    responses((status = 200, body = Vec<Object>, description = "Tasks; empty when none came")))]
+    responses((status = 200, body = Vec<crate::api::shapes::Task>, description = "Tasks; empty when none came")))]
 pub(super) async fn poll_batch(
     State(state): State<ApiState>,
     caller: Caller,

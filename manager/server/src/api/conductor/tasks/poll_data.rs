@@ -29,7 +29,7 @@ impl From<PollSeen> for Shown {
 
 /// The last poll of each worker for one task type, since the manager started.
 #[utoipa::path(get, path = "/api/tasks/queue/polldata", tag = "tasks", params(("taskType" = String, Query)),
-    responses((status = 200, body = Vec<Object>, description = "[{queueName, domain, workerId, lastPollTime}]"),
+    responses((status = 200, body = Vec<crate::api::shapes::PollData>, description = "[{queueName, domain, workerId, lastPollTime}]"),
         (status = 400, description = "taskType is missing")))]
 pub(super) async fn of_type(
     State(state): State<ApiState>,
@@ -45,7 +45,7 @@ pub(super) async fn of_type(
 
 /// The last poll of each worker for all task types, since the manager started.
 #[utoipa::path(get, path = "/api/tasks/queue/polldata/all", tag = "tasks",
-    responses((status = 200, body = Vec<Object>, description = "[{queueName, domain, workerId, lastPollTime}]")))]
+    responses((status = 200, body = Vec<crate::api::shapes::PollData>, description = "[{queueName, domain, workerId, lastPollTime}]")))]
 pub(super) async fn of_all(State(state): State<ApiState>, caller: Caller) -> Result<Json<Vec<Shown>>, ApiError> {
     let seen = state.app.poll_data(&caller.tenant, None).await?;
     Ok(Json(seen.into_iter().map(Into::into).collect()))

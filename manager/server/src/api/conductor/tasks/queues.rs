@@ -45,7 +45,7 @@ pub(super) async fn size(State(state): State<ApiState>, caller: Caller, params: 
 /// How many tasks of some types wait for pollers.
 #[utoipa::path(get, path = "/api/tasks/queue/sizes", tag = "tasks",
     params(("taskType" = Vec<String>, Query, description = "May be given several times"), ("domain" = Option<String>, Query)),
-    responses((status = 200, body = Object, description = "{type: number}")))]
+    responses((status = 200, body = BTreeMap<String, u64>, description = "{type: number}")))]
 pub(super) async fn sizes(
     State(state): State<ApiState>,
     caller: Caller,
@@ -58,7 +58,7 @@ pub(super) async fn sizes(
 
 /// How many tasks wait for pollers, by queue: `type` or `domain:type`.
 #[utoipa::path(get, path = "/api/tasks/queue/all", tag = "tasks",
-    responses((status = 200, body = Object, description = "{queue: number}")))]
+    responses((status = 200, body = BTreeMap<String, u64>, description = "{queue: number}")))]
 pub(super) async fn all(State(state): State<ApiState>, caller: Caller) -> Result<Json<BTreeMap<String, u64>>, ApiError> {
     let queues = state.app.queues(&caller.tenant).await?;
     Ok(Json(queues.iter().map(|queue| (queue_name(queue), queue.waiting)).collect()))
@@ -66,7 +66,7 @@ pub(super) async fn all(State(state): State<ApiState>, caller: Caller) -> Result
 
 /// The same with the parts of each queue.
 #[utoipa::path(get, path = "/api/tasks/queue/all/verbose", tag = "tasks",
-    responses((status = 200, body = Object, description = "{queue: {local: {size, uacked}}}; uacked is how many workers have and \
+    responses((status = 200, body = BTreeMap<String, BTreeMap<String, crate::api::shapes::QueuePart>>, description = "{queue: {local: {size, uacked}}}; uacked is how many workers have and \
         have not ended")))]
 pub(super) async fn all_verbose(
     State(state): State<ApiState>,

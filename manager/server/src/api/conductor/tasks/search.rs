@@ -23,7 +23,7 @@ use crate::app::Caller;
         ("sort" = Option<String>, Query, description = "field:ASC or field:DESC, several joined by |"),
         ("freeText" = Option<String>, Query, description = "Words and \"phrases\" that must all be there; * = any"),
         ("query" = Option<String>, Query, description = "As above")),
-    responses((status = 200, body = Object, description = "{totalHits, results: [TaskSummary]}"),
+    responses((status = 200, body = crate::api::shapes::Found<crate::api::shapes::TaskSummary>, description = "{totalHits, results: [TaskSummary]}"),
         (status = 400, description = "The query cannot be read; the message says where and what was expected")))]
 pub(super) async fn search(State(state): State<ApiState>, caller: Caller, params: Params) -> Result<Response, ApiError> {
     let found = find(&state, &caller.tenant, &params).await?;
@@ -35,7 +35,7 @@ pub(super) async fn search(State(state): State<ApiState>, caller: Caller, params
 #[utoipa::path(get, path = "/api/tasks/search-v2", tag = "tasks",
     params(("start" = Option<u32>, Query), ("size" = Option<u32>, Query), ("sort" = Option<String>, Query),
         ("freeText" = Option<String>, Query), ("query" = Option<String>, Query)),
-    responses((status = 200, body = Object, description = "{totalHits, results: [Task]}"),
+    responses((status = 200, body = crate::api::shapes::Found<crate::api::shapes::Task>, description = "{totalHits, results: [Task]}"),
         (status = 400, description = "The query cannot be read")))]
 pub(super) async fn search_v2(State(state): State<ApiState>, caller: Caller, params: Params) -> Result<Response, ApiError> {
     let found = find(&state, &caller.tenant, &params).await?;

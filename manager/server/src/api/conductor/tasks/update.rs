@@ -139,7 +139,7 @@ pub(super) async fn update(
 
 /// Takes a worker's report and hands out the next task of the same type and domain, which saves a poll.
 #[utoipa::path(post, path = "/api/tasks/update-v2", tag = "tasks", request_body(content = Object, description = "TaskResult"),
-    responses((status = 200, body = Object, description = "The next Task"), (status = 204, description = "Taken; there is no next task"),
+    responses((status = 200, body = crate::api::shapes::Task, description = "The next Task"), (status = 204, description = "Taken; there is no next task"),
         (status = 404, description = "There is no such task")))]
 pub(super) async fn update_v2(
     State(state): State<ApiState>,

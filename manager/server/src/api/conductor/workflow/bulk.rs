@@ -104,14 +104,14 @@ async fn command(state: &ApiState, caller: &Caller, ids: Vec<String>, command: C
 
 /// Pauses workflows.
 #[utoipa::path(put, path = "/api/workflow/bulk/pause", tag = "bulk", request_body(content = Vec<String>, description = "Ids, at most 1000"),
-    responses((status = 200, body = Object, description = "BulkResponse"), (status = 400, description = "Too many")))]
+    responses((status = 200, body = crate::api::shapes::BulkResponse, description = "BulkResponse"), (status = 400, description = "Too many")))]
 async fn pause(State(state): State<ApiState>, caller: Caller, JsonBody(ids): JsonBody<Vec<String>>) -> Ids {
     command(&state, &caller, ids, Command::Pause).await
 }
 
 /// Goes on with paused workflows.
 #[utoipa::path(put, path = "/api/workflow/bulk/resume", tag = "bulk", request_body(content = Vec<String>, description = "Ids, at most 1000"),
-    responses((status = 200, body = Object, description = "BulkResponse"), (status = 400, description = "Too many")))]
+    responses((status = 200, body = crate::api::shapes::BulkResponse, description = "BulkResponse"), (status = 400, description = "Too many")))]
 async fn resume(State(state): State<ApiState>, caller: Caller, JsonBody(ids): JsonBody<Vec<String>>) -> Ids {
     command(&state, &caller, ids, Command::Resume).await
 }
@@ -119,7 +119,7 @@ async fn resume(State(state): State<ApiState>, caller: Caller, JsonBody(ids): Js
 /// Runs workflows that are over once more from their start.
 #[utoipa::path(post, path = "/api/workflow/bulk/restart", tag = "bulk", params(("useLatestDefinitions" = Option<bool>, Query)),
     request_body(content = Vec<String>, description = "Ids, at most 1000"),
-    responses((status = 200, body = Object, description = "BulkResponse"), (status = 400, description = "Too many")))]
+    responses((status = 200, body = crate::api::shapes::BulkResponse, description = "BulkResponse"), (status = 400, description = "Too many")))]
 async fn restart(State(state): State<ApiState>, caller: Caller, params: Params, JsonBody(ids): JsonBody<Vec<String>>) -> Ids {
     let latest = params.flag("useLatestDefinitions", false)?;
     command(&state, &caller, ids, Command::Restart { latest }).await
@@ -128,7 +128,7 @@ async fn restart(State(state): State<ApiState>, caller: Caller, params: Params, 
 /// Tries again what failed in workflows that ended badly.
 #[utoipa::path(post, path = "/api/workflow/bulk/retry", tag = "bulk", params(("resumeSubworkflowTasks" = Option<bool>, Query)),
     request_body(content = Vec<String>, description = "Ids, at most 1000"),
-    responses((status = 200, body = Object, description = "BulkResponse"), (status = 400, description = "Too many")))]
+    responses((status = 200, body = crate::api::shapes::BulkResponse, description = "BulkResponse"), (status = 400, description = "Too many")))]
 async fn retry(State(state): State<ApiState>, caller: Caller, params: Params, JsonBody(ids): JsonBody<Vec<String>>) -> Ids {
     let resume_subworkflows = params.flag("resumeSubworkflowTasks", false)?;
     command(&state, &caller, ids, Command::Retry { resume_subworkflows }).await
@@ -137,7 +137,7 @@ async fn retry(State(state): State<ApiState>, caller: Caller, params: Params, Js
 /// Ends workflows.
 #[utoipa::path(post, path = "/api/workflow/bulk/terminate", tag = "bulk", params(("reason" = Option<String>, Query)),
     request_body(content = Vec<String>, description = "Ids, at most 1000"),
-    responses((status = 200, body = Object, description = "BulkResponse"), (status = 400, description = "Too many")))]
+    responses((status = 200, body = crate::api::shapes::BulkResponse, description = "BulkResponse"), (status = 400, description = "Too many")))]
 async fn terminate(State(state): State<ApiState>, caller: Caller, params: Params, JsonBody(ids): JsonBody<Vec<String>>) -> Ids {
     let reason = params.text("reason").map(str::to_owned);
     command(&state, &caller, ids, Command::Terminate { reason }).await
@@ -145,7 +145,7 @@ async fn terminate(State(state): State<ApiState>, caller: Caller, params: Params
 
 /// Deletes workflows that are over.
 #[utoipa::path(delete, path = "/api/workflow/bulk/remove", tag = "bulk", request_body(content = Vec<String>, description = "Ids, at most 1000"),
-    responses((status = 200, body = Object, description = "BulkResponse"), (status = 400, description = "Too many")))]
+    responses((status = 200, body = crate::api::shapes::BulkResponse, description = "BulkResponse"), (status = 400, description = "Too many")))]
 async fn remove(State(state): State<ApiState>, caller: Caller, JsonBody(ids): JsonBody<Vec<String>>) -> Ids {
     command(&state, &caller, ids, Command::Remove).await
 }
@@ -153,7 +153,7 @@ async fn remove(State(state): State<ApiState>, caller: Caller, JsonBody(ids): Js
 /// Ends workflows that are not over, and deletes all.
 #[utoipa::path(delete, path = "/api/workflow/bulk/terminate-remove", tag = "bulk", params(("reason" = Option<String>, Query)),
     request_body(content = Vec<String>, description = "Ids, at most 1000"),
-    responses((status = 200, body = Object, description = "BulkResponse"), (status = 400, description = "Too many")))]
+    responses((status = 200, body = crate::api::shapes::BulkResponse, description = "BulkResponse"), (status = 400, description = "Too many")))]
 async fn terminate_and_remove(
     State(state): State<ApiState>,
     caller: Caller,
@@ -167,7 +167,7 @@ async fn terminate_and_remove(
 /// Reads workflows.
 #[utoipa::path(post, path = "/api/workflow/bulk/search", tag = "bulk", params(("includeTasks" = Option<bool>, Query, description = "Default true")),
     request_body(content = Vec<String>, description = "Ids, at most 1000"),
-    responses((status = 200, body = Object, description = "BulkResponse of Workflows"), (status = 400, description = "Too many")))]
+    responses((status = 200, body = crate::api::shapes::BulkResponse, description = "BulkResponse of Workflows"), (status = 400, description = "Too many")))]
 async fn search(
     State(state): State<ApiState>,
     caller: Caller,

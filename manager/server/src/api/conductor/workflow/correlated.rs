@@ -22,7 +22,7 @@ const CORRELATION_IDS_MAX: usize = 100;
 #[utoipa::path(get, path = "/api/workflow/{name}/correlated/{correlation_id}", tag = "workflows",
     params(("name" = String, Path), ("correlation_id" = String, Path), ("includeClosed" = Option<bool>, Query),
         ("includeTasks" = Option<bool>, Query)),
-    responses((status = 200, body = Vec<Object>, description = "Workflows")))]
+    responses((status = 200, body = Vec<crate::api::shapes::Workflow>, description = "Workflows")))]
 pub(super) async fn correlated(
     State(state): State<ApiState>,
     caller: Caller,
@@ -37,7 +37,7 @@ pub(super) async fn correlated(
 #[utoipa::path(post, path = "/api/workflow/{name}/correlated", tag = "workflows",
     params(("name" = String, Path), ("includeClosed" = Option<bool>, Query), ("includeTasks" = Option<bool>, Query)),
     request_body(content = Vec<String>, description = "Correlation ids"),
-    responses((status = 200, body = Object, description = "Workflows by correlation id")))]
+    responses((status = 200, body = BTreeMap<String, Vec<crate::api::shapes::Workflow>>, description = "Workflows by correlation id")))]
 pub(super) async fn correlated_batch(
     State(state): State<ApiState>,
     caller: Caller,
@@ -69,7 +69,7 @@ pub(super) struct SeveralBody {
 #[utoipa::path(post, path = "/api/workflow/correlated/batch", tag = "workflows",
     params(("includeClosed" = Option<bool>, Query), ("includeTasks" = Option<bool>, Query)),
     request_body(content = Object, description = "correlationIds and workflowNames, together at most 100 pairs"),
-    responses((status = 200, body = Object, description = "Workflows by correlation id"), (status = 400, description = "Too many")))]
+    responses((status = 200, body = BTreeMap<String, Vec<crate::api::shapes::Workflow>>, description = "Workflows by correlation id"), (status = 400, description = "Too many")))]
 pub(super) async fn correlated_of_several(
     State(state): State<ApiState>,
     caller: Caller,

@@ -12,7 +12,7 @@ use crate::app::Caller;
 /// One workflow, with its tasks unless asked otherwise.
 #[utoipa::path(get, path = "/api/workflow/{id}", tag = "workflows",
     params(("id" = String, Path, description = "The workflow's id"), ("includeTasks" = Option<bool>, Query, description = "Default true")),
-    responses((status = 200, body = Object, description = "Workflow"), (status = 404, description = "There is none")))]
+    responses((status = 200, body = crate::api::shapes::Workflow, description = "Workflow"), (status = 404, description = "There is none")))]
 pub(super) async fn get(
     State(state): State<ApiState>,
     caller: Caller,

@@ -27,7 +27,7 @@ use crate::app::Caller;
         ("freeText" = Option<String>, Query, description = "Words and \"phrases\" that must all be there; * = any"),
         ("query" = Option<String>, Query, description = "As above"),
         ("topLevelOnly" = Option<bool>, Query, description = "Leave out workflows that another one started")),
-    responses((status = 200, body = Object, description = "{totalHits, results: [WorkflowSummary]}"),
+    responses((status = 200, body = crate::api::shapes::Found<crate::api::shapes::WorkflowSummary>, description = "{totalHits, results: [WorkflowSummary]}"),
         (status = 400, description = "The query cannot be read; the message says where and what was expected")))]
 pub(super) async fn search(State(state): State<ApiState>, caller: Caller, params: Params) -> Result<Response, ApiError> {
     let found = find(&state, &caller.tenant, &params).await?;
@@ -39,7 +39,7 @@ pub(super) async fn search(State(state): State<ApiState>, caller: Caller, params
 #[utoipa::path(get, path = "/api/workflow/search-v2", tag = "workflows",
     params(("start" = Option<u32>, Query), ("size" = Option<u32>, Query), ("sort" = Option<String>, Query),
         ("freeText" = Option<String>, Query), ("query" = Option<String>, Query), ("topLevelOnly" = Option<bool>, Query)),
-    responses((status = 200, body = Object, description = "{totalHits, results: [Workflow]}"),
+    responses((status = 200, body = crate::api::shapes::Found<crate::api::shapes::Workflow>, description = "{totalHits, results: [Workflow]}"),
         (status = 400, description = "The query cannot be read")))]
 pub(super) async fn search_v2(State(state): State<ApiState>, caller: Caller, params: Params) -> Result<Response, ApiError> {
     let found = find(&state, &caller.tenant, &params).await?;

@@ -19,7 +19,7 @@ use crate::app::Caller;
 #[utoipa::path(get, path = "/api/workflow/search-by-tasks", tag = "workflows",
     params(("start" = Option<u32>, Query), ("size" = Option<u32>, Query), ("freeText" = Option<String>, Query),
         ("query" = Option<String>, Query)),
-    responses((status = 200, body = Object, description = "{totalHits, results: [WorkflowSummary]}"),
+    responses((status = 200, body = crate::api::shapes::Found<crate::api::shapes::WorkflowSummary>, description = "{totalHits, results: [WorkflowSummary]}"),
         (status = 400, description = "The query cannot be read")))]
 pub(super) async fn search_by_tasks(
     State(state): State<ApiState>,
@@ -35,7 +35,7 @@ pub(super) async fn search_by_tasks(
 #[utoipa::path(get, path = "/api/workflow/search-by-tasks-v2", tag = "workflows",
     params(("start" = Option<u32>, Query), ("size" = Option<u32>, Query), ("freeText" = Option<String>, Query),
         ("query" = Option<String>, Query)),
-    responses((status = 200, body = Object, description = "{totalHits, results: [Workflow]}"),
+    responses((status = 200, body = crate::api::shapes::Found<crate::api::shapes::Workflow>, description = "{totalHits, results: [Workflow]}"),
         (status = 400, description = "The query cannot be read")))]
 pub(super) async fn search_by_tasks_v2(
     State(state): State<ApiState>,

@@ -21,7 +21,7 @@ use crate::app::Caller;
 /// Sets variables of a workflow; the others stay. Answers with the workflow, without its tasks.
 #[utoipa::path(post, path = "/api/workflow/{id}/variables", tag = "workflows", params(("id" = String, Path)),
     request_body(content = Object, description = "Variables by name"),
-    responses((status = 200, body = Object, description = "Workflow"), (status = 404, description = "There is none"),
+    responses((status = 200, body = crate::api::shapes::Workflow, description = "Workflow"), (status = 404, description = "There is none"),
         (status = 409, description = "It is over")))]
 pub(super) async fn set_variables(
     State(state): State<ApiState>,

@@ -17,7 +17,7 @@ use crate::app::Caller;
 #[utoipa::path(get, path = "/api/workflow/{id}/tasks", tag = "workflows",
     params(("id" = String, Path), ("start" = Option<u32>, Query), ("count" = Option<u32>, Query, description = "Default 15"),
         ("status" = Option<Vec<String>>, Query, description = "Only these; may be given several times")),
-    responses((status = 200, body = Object, description = "{totalHits, results}"), (status = 404, description = "There is none")))]
+    responses((status = 200, body = crate::api::shapes::Found<crate::api::shapes::Task>, description = "{totalHits, results}"), (status = 404, description = "There is none")))]
 pub(super) async fn tasks(
     State(state): State<ApiState>,
     caller: Caller,

@@ -68,7 +68,7 @@ impl TestBody {
     request_body(content = Object, description = "WorkflowTestRequest: name, version, workflowDef, input, correlationId, \
         taskRefToMockOutput {reference: [{status, output, executionTime, queueWaitTime}]} (one for each attempt, the last for all that follow), \
         subWorkflowTestRequest {reference: WorkflowTestRequest}"),
-    responses((status = 200, body = Object, description = "Workflow with its tasks"), (status = 400, description = "Invalid, or endless"),
+    responses((status = 200, body = crate::api::shapes::Workflow, description = "Workflow with its tasks"), (status = 400, description = "Invalid, or endless"),
         (status = 404, description = "No such definition or version")))]
 pub(super) async fn test(
     State(state): State<ApiState>,
