@@ -8,17 +8,19 @@ use conductor_e2e::{Group, Stack, python_environment};
 const CASES_FOR_EACH: &str = "4";
 /// The same cases every time; another seed is another walk.
 const SEED: &str = "20260101";
-/// Longest time in seconds for all operations.
+/// Time in seconds for cases that are worked out instead of made up: each constraint of each parameter, kept and broken.
+/// There are more of them than time; what is reached is checked.
+const COVERAGE_SECONDS: &str = "60";
+/// Longest time in seconds for one walk.
 const SECONDS: u64 = 150;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_answer_is_one_that_the_description_names() {
+/// Walks through all operations.
+async fn walk(stack: &Stack, phases: &str, more: &[&str]) {
     let program = python_environment("schemathesis").join("schemathesis");
-    let stack = Stack::options().start().await;
     let mut command = Command::new(program);
     command.arg("--config-file").arg(Stack::repository().join("tests/sdk/schemathesis.toml"));
     command.args(["run", &format!("{}/api/openapi.json", stack.manager.url())]);
-    command.args(["--phases", "examples,fuzzing", "--max-examples", CASES_FOR_EACH, "--seed", SEED, "--workers", "2"]);
+    command.args(["--phases", phases, "--seed", SEED, "--workers", "2"]).args(more);
     command
         .args(["--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"]);
     command.args(["--no-shrink", "--continue-on-failure", "--no-color", "--generation-database", "none"]);
@@ -26,4 +28,11 @@ async fn every_answer_is_one_that_the_description_names() {
     let mut walk = Group::start("schemathesis", &mut command, &stack.folder().join("schemathesis.log"));
     let (status, log) = walk.wait_for_end("schemathesis", SECONDS).await;
     assert!(status.success(), "schemathesis ended with {status}:\n{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_is_one_that_the_description_names() {
+    let stack = Stack::options().start().await;
+    walk(&stack, "examples,fuzzing", &["--max-examples", CASES_FOR_EACH]).await;
+    walk(&stack, "coverage", &["--max-time", COVERAGE_SECONDS]).await;
 }
