@@ -8,8 +8,8 @@ use conductor_e2e::{Group, Stack, python_environment};
 const CASES_FOR_EACH: &str = "4";
 /// The same cases every time; another seed is another walk.
 const SEED: &str = "20260101";
-/// Time in seconds for cases that are worked out instead of made up: each constraint of each parameter, kept and broken.
-/// There are more of them than time; what is reached is checked.
+/// Longest time in seconds for cases that are worked out instead of made up: each constraint of each parameter, kept and
+/// broken. They are some thousands; on a slow machine what is not reached in time is left out.
 const COVERAGE_SECONDS: &str = "60";
 /// Longest time in seconds for one walk.
 const SECONDS: u64 = 150;
