@@ -11,5 +11,6 @@ pub mod plugins;
 pub mod policy;
 pub mod rest;
 pub mod runner;
+pub mod runner_link;
 pub mod settings;
 pub mod sys;

@@ -34,8 +34,18 @@ pub struct Settings {
     pub policy_file: PathBuf,
     /// How long a stopping agent waits for tasks that run, in seconds.
     pub drain_seconds: u64,
+    /// The process that runs tasks.
+    pub runner: RunnerSettings,
     /// Logs.
     pub log: LogSettings,
+}
+
+/// The process that runs tasks.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunnerSettings {
+    /// Where it listens. Empty = the agent starts a runner of its own, which ends with it.
+    pub socket: String,
 }
 
 impl Default for Settings {
@@ -50,6 +60,7 @@ impl Default for Settings {
             facts_dir: PathBuf::from(folder::DEFAULT),
             policy_file: PathBuf::from(policy::DEFAULT_FILE),
             drain_seconds: 30,
+            runner: RunnerSettings::default(),
             log: LogSettings::default(),
         }
     }

@@ -10,6 +10,7 @@ use serde_json::Map;
 
 use crate::limits::WAITING_MAX;
 use crate::record::{ProcessMark, Record, TaskKey, TaskResult};
+use crate::recovery::give_up;
 use crate::reported::{Report, Reported};
 use crate::step::{Admission, Effect, Input, Moment, Step};
 
@@ -91,6 +92,7 @@ impl Ledger {
             Input::Cancel(order) => self.cancel(order, now, &mut step),
             Input::Started { key, process } => self.started(key, process, &mut step),
             Input::Exited { key, result } => self.exited(key, *result, &mut step),
+            Input::Abandoned(key) => self.abandoned(key, now, &mut step),
             Input::Stored { key, result } => self.stored(key, *result, &mut step),
             Input::Confirmed(keys) => self.confirmed(keys, &mut step),
             Input::Drain => self.draining = true,
@@ -141,11 +143,16 @@ impl Ledger {
         self.draining
     }
 
-    /// Whether a drain is complete: nothing runs and every result is confirmed. Tasks that were accepted and not begun
-    /// stay in the journal for the next start.
+    /// Whether every result is confirmed.
     #[must_use]
-    pub fn is_drained(&self) -> bool {
-        self.draining && self.tasks.values().all(|held| matches!(held.state, State::Received))
+    pub fn is_settled(&self) -> bool {
+        self.tasks.values().all(|held| !matches!(held.state, State::Done(_)))
+    }
+
+    /// Tasks that have a slot.
+    #[must_use]
+    pub fn begun(&self) -> Vec<Arc<TaskEnvelope>> {
+        self.tasks.values().filter(|held| held.occupies_slot()).map(|held| held.envelope.clone()).collect()
     }
 
     fn offer(&mut self, envelope: TaskEnvelope, now: Moment, step: &mut Step) {
@@ -287,6 +294,21 @@ impl Ledger {
             *held = Held::new(successor, State::Received);
         } else {
             finish(held, Arc::new(result), step);
+        }
+    }
+
+    /// What ran the task is gone, and what was left of the task is ended.
+    fn abandoned(&mut self, key: TaskKey, now: Moment, step: &mut Step) {
+        let Some(held) = self.tasks.get_mut(&key.task_id) else { return };
+        if !held.occupies_slot() || TaskKey::of(&held.envelope) != key {
+            return;
+        }
+        self.occupied = self.occupied.saturating_sub(1);
+        if let Some(successor) = held.successor.take() {
+            *held = Held::new(successor, State::Received);
+            self.waiting.push_back(key.task_id);
+        } else if give_up(held, now, step) {
+            self.waiting.push_back(key.task_id);
         }
     }
 

@@ -20,5 +20,5 @@ pub mod step;
 
 pub use ledger::Ledger;
 pub use record::{ProcessMark, Record, TaskKey, TaskResult};
-pub use recovery::{Orphan, Recovered};
+pub use recovery::{Fate, Orphan, Recovered};
 pub use step::{Admission, Effect, Input, Moment, Step};

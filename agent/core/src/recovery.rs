@@ -11,8 +11,19 @@ use crate::limits::RERUNS_MAX;
 use crate::record::{ProcessMark, Record, TaskKey, TaskResult};
 use crate::step::{Effect, Moment, Step};
 
-/// A task of an earlier life of the agent that was begun and has no result. What is left of it must be ended before
-/// [`Recovered::resume`].
+/// What became of a task that was begun and has no result, as far as its runner shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// The runner has it.
+    Runs,
+    /// It never came to the runner, which would know.
+    NotBegun,
+    /// Its runner is gone; nobody knows how far it came.
+    Gone,
+}
+
+/// A task of an earlier life of the agent that was begun and has no result. Where it is [`Fate::Gone`], what is left of it must
+/// be ended before the step of [`Recovered::resume`] is followed.
 #[derive(Clone, Debug)]
 pub struct Orphan {
     /// Which.
@@ -92,10 +103,10 @@ impl Recovered {
         self.orphans.iter().cloned().chain(begun).collect()
     }
 
-    /// Goes on, after the orphans were ended: those that may run again wait for a slot, the others are lost; results
-    /// that were not confirmed are delivered again.
+    /// Goes on: tasks that run keep their slots, those that were not begun or may run again wait for one, the others are lost;
+    /// results that were not confirmed are delivered again.
     #[must_use]
-    pub fn resume(self, now: Moment) -> (Ledger, Step) {
+    pub fn resume(self, now: Moment, fate: impl Fn(TaskKey) -> Fate) -> (Ledger, Step) {
         let mut ledger = self.ledger;
         let mut step = Step::default();
         let mut ids: Vec<_> = ledger.tasks.keys().copied().collect();
@@ -104,17 +115,19 @@ impl Recovered {
             let Some(held) = ledger.tasks.get_mut(&id) else { continue };
             match &held.state {
                 State::Received => ledger.waiting.push_back(id),
-                State::Starting | State::Running(_) if may_run_again(&held.envelope, held.reruns) => {
-                    held.state = State::Received;
-                    held.reruns += 1;
-                    step.journal.push(Record::Rerun { key: TaskKey::of(&held.envelope), count: held.reruns });
-                    ledger.waiting.push_back(id);
-                }
-                State::Starting | State::Running(_) => {
-                    let reason = "the agent was gone while the task ran; nobody knows how far it came".to_owned();
-                    let finished = ended_unstarted(Outcome::Lost, reason, now);
-                    finish(held, Arc::new(TaskResult { finished, properties: Map::new() }), &mut step);
-                }
+                State::Starting | State::Running(_) => match fate(TaskKey::of(&held.envelope)) {
+                    Fate::Runs => ledger.occupied += 1,
+                    Fate::NotBegun => {
+                        held.state = State::Received;
+                        step.journal.push(Record::Rerun { key: TaskKey::of(&held.envelope), count: held.reruns });
+                        ledger.waiting.push_back(id);
+                    }
+                    Fate::Gone => {
+                        if give_up(held, now, &mut step) {
+                            ledger.waiting.push_back(id);
+                        }
+                    }
+                },
                 State::Done(result) => {
                     let (envelope, result) = (held.envelope.clone(), result.clone());
                     step.effects.push(Effect::Deliver { envelope, result });
@@ -124,6 +137,20 @@ impl Recovered {
         ledger.start_waiting(now, &mut step);
         (ledger, step)
     }
+}
+
+/// Nobody knows how far a task came: whether it waits to run again. Otherwise it is lost.
+pub(crate) fn give_up(held: &mut Held, now: Moment, step: &mut Step) -> bool {
+    if may_run_again(&held.envelope, held.reruns) {
+        held.state = State::Received;
+        held.reruns += 1;
+        step.journal.push(Record::Rerun { key: TaskKey::of(&held.envelope), count: held.reruns });
+        return true;
+    }
+    let reason = "what ran it was gone while it ran; nobody knows how far it came".to_owned();
+    let finished = ended_unstarted(Outcome::Lost, reason, now);
+    finish(held, Arc::new(TaskResult { finished, properties: Map::new() }), step);
+    false
 }
 
 fn may_run_again(envelope: &TaskEnvelope, reruns: u32) -> bool {

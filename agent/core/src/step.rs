@@ -37,6 +37,8 @@ pub enum Input {
         /// How.
         result: Box<TaskResult>,
     },
+    /// What ran the task is gone without a result.
+    Abandoned(TaskKey),
     /// What a result had to have stored first is stored: this is what is left to be told. Never stored again from here on,
     /// as somebody else may change it once the result is known.
     Stored {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use conductor_model::limits::{NAME_BYTES_MAX, PLUGIN_MANIFEST_BYTES_MAX};
-use conductor_model::{PluginName, Selector, Violation};
+use conductor_model::{PluginName, ResourceLimits, Selector, Violation};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
@@ -63,6 +63,9 @@ pub struct Operation {
     /// Whether processes that it started may outlive it. Otherwise they are killed when it ends.
     #[serde(default)]
     pub leaves_processes: bool,
+    /// What one task of it may use, beside what its definition says: the smaller counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<ResourceLimits>,
     /// Mode `script` only: the script's file, relative to the plugin's directory. Absent = the task's input carries the
     /// text under `script`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -189,6 +192,11 @@ impl Manifest {
             {
                 out.push(Violation::new(format!("{path}.{key}"), "must be a JSON Schema: an object", Some(schema.to_string())));
             }
+        }
+        if let Some(cpu) = operation.limits.as_ref().and_then(|limits| limits.cpu)
+            && !(cpu > 0.0 && cpu.is_finite())
+        {
+            out.push(Violation::new(format!("{path}.limits.cpu"), "must be greater than 0", Some(cpu.to_string())));
         }
         match &operation.script {
             Some(script) if self.mode == Mode::Script => check_relative(&format!("{path}.script"), script, out),

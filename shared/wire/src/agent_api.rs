@@ -1,9 +1,11 @@
 //! What agents send to and get from the manager over REST.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use conductor_model::AgentId;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 /// `PUT /api/v1/agents/{id}`: the agent introduces itself, at start and whenever labels, facts or slots changed.
@@ -44,4 +46,14 @@ pub struct AgentWelcome {
     pub manager_time_ms: i64,
     /// How many messages to take ahead of the free slots.
     pub prefetch: u16,
+}
+
+/// The answer to `GET /api/v1/agents/{id}/tasks/{task}/input?secrets=true`: an input as it is handed over.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HandedInput {
+    /// The input, with everything looked up.
+    pub input: Arc<RawValue>,
+    /// Values of secrets in it. They must not leave the host again.
+    #[serde(default)]
+    pub secrets: Vec<String>,
 }

@@ -96,12 +96,25 @@ impl Agent {
         self.piece = Some(Piece::start(&self.spec.id, &mut command, &log));
     }
 
-    /// kill -9 of the agent alone: what it had started runs on.
+    /// kill -9 of the agent alone: its runner goes on, with the tasks.
     ///
     /// # Panics
     /// When it does not run.
     pub fn kill9(&mut self) {
         self.piece.take().expect("the agent runs").kill9();
+    }
+
+    /// kill -9 of the runner alone: what it had started is left to itself.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn kill9_runner(&self) {
+        let folder = self.data_dir();
+        let own = folder.join("runner").display().to_string();
+        let is_runner = |command: &str| command.contains(" runner ") && command.contains(&own);
+        let found = processes_of(&folder).into_iter().find(|found| is_runner(&found.command)).expect("the runner runs");
+        let _ = kill(Pid::from_raw(found.pid), Signal::SIGKILL);
+        wait_until_gone(found.pid);
     }
 
     /// The host goes away: the agent and everything that it had started die at once.

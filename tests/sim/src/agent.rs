@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use conductor_agent_core::{Effect, Input, Ledger, Moment, ProcessMark, Record, Step, TaskKey, TaskResult};
+use conductor_agent_core::{Effect, Fate, Input, Ledger, Moment, ProcessMark, Record, Step, TaskKey, TaskResult};
 use conductor_model::{AgentId, AgentRecord, AgentState, Outcome, TaskId, Timestamp};
 use conductor_wire::amqp::{Lease, TaskEvent, TaskEventKind, TaskFinished, ToAgentItem};
 use rand::Rng;
@@ -146,7 +146,7 @@ impl Agent {
                 return said;
             }
             let recovered = Ledger::recover(SLOTS, self.journal.iter().cloned());
-            let (ledger, step) = recovered.resume(Moment { here: now, manager: now });
+            let (ledger, step) = recovered.resume(Moment { here: now, manager: now }, |_| Fate::Gone);
             self.ledger = Some(ledger);
             said.extend(self.follow(step, now, random));
         }

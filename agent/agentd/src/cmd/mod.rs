@@ -5,6 +5,7 @@ mod facts;
 mod plugin_check;
 mod plugin_run;
 mod run;
+mod runner;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -12,6 +13,8 @@ use std::sync::LazyLock;
 
 use clap::{Parser, Subcommand};
 use conductor_boot::BuildInfo;
+
+pub(crate) use runner::own_name;
 
 /// How a command ended, as a number for the shell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +48,8 @@ struct Arguments {
 enum Command {
     /// Run the agent until it is stopped.
     Run(run::Arguments),
+    /// Run plugins for the agent: the process that owns them, which outlives the agent.
+    Runner(runner::Arguments),
     /// Show what the agent finds out about this host.
     Facts(facts::Arguments),
     /// Try a plugin without a manager.
@@ -76,6 +81,7 @@ pub fn main() -> ExitCode {
     }
     let exit = match Arguments::parse().command {
         Command::Run(arguments) => run::main(arguments),
+        Command::Runner(arguments) => runner::main(&arguments),
         Command::Facts(arguments) => facts::main(&arguments),
         Command::Plugin(PluginCommand::Check(arguments)) => plugin_check::main(&arguments),
         Command::Plugin(PluginCommand::Run(arguments)) => plugin_run::main(&arguments),

@@ -1,10 +1,8 @@
 //! `conductor-agent plugin run`: one operation of one plugin, by hand, without a manager.
 
 use std::cell::RefCell;
-use std::future::Future;
 use std::io::Write;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,7 +16,9 @@ use tokio::task::LocalSet;
 
 use super::{Exit, fail, runtime};
 use crate::ctx::{Manager, server};
+use crate::policy::PolicyFile;
 use crate::runner::job::new_token;
+use crate::runner::mask::Mask;
 use crate::runner::{BaseEnvironment, Ending, Folders, Host, Job, Outlet, Stop, Voice, oneshot, persistent};
 use crate::sys::reaper::Reaper;
 use crate::{daemon, plugins};
@@ -49,7 +49,7 @@ pub struct Arguments {
 struct Terminal;
 
 impl Outlet for Terminal {
-    fn log(&self, stream: LogStream, text: String) -> bool {
+    fn log(&self, stream: LogStream, text: String) {
         let name = match stream {
             LogStream::Stdout => "out",
             LogStream::Stderr => "err",
@@ -57,7 +57,6 @@ impl Outlet for Terminal {
         };
         // A closed terminal is no reason to end the task.
         let _ = writeln!(std::io::stderr().lock(), "{name} | {text}");
-        true
     }
 
     fn progress(&self, percent: Option<f64>, message: Option<String>) {
@@ -66,14 +65,6 @@ impl Outlet for Terminal {
     }
 
     fn started(&self, _: Option<ProcessMark>) {}
-
-    fn has_room(&self) -> bool {
-        true
-    }
-
-    fn room(&self) -> Pin<Box<dyn Future<Output = ()> + '_>> {
-        Box::pin(std::future::ready(()))
-    }
 
     fn properties(&self) {}
 }
@@ -150,7 +141,8 @@ async fn run(arguments: &Arguments, input: Map<String, Value>, data: PathBuf) ->
         node_instance: host.agent.clone(),
         run_timeout: arguments.timeout.map(Duration::from_secs),
         grace: GRACE,
-        voice: Rc::new(Voice::new(Rc::new(Terminal))),
+        limits: plugin.manifest.operations.get(&arguments.operation).and_then(|it| it.limits.clone()).unwrap_or_default(),
+        voice: Rc::new(Voice::new(Rc::new(Terminal), Mask::default())),
         stop: stop_asked,
     });
     if job.described().is_none() {
@@ -187,6 +179,9 @@ fn host(folders: &Folders) -> std::io::Result<Host> {
         pools: Default::default(),
         speakers: Default::default(),
         manager: Manager::Alone(RefCell::default()),
+        // Whoever runs it by hand could run it without us.
+        policy: PolicyFile::new(PathBuf::new()),
+        cgroups: None,
     })
 }
 

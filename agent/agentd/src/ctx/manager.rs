@@ -3,24 +3,18 @@
 use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
-use std::time::Duration;
 
-use conductor_boot::report;
 use serde_json::{Map, Value};
 
-use crate::rest::{Backoff, Rest, RestError};
 use crate::runner::Job;
-
-/// Attempts at something that a running task waits for.
-const ATTEMPTS_MAX: u32 = 6;
-/// Longest wait between two attempts.
-const RETRY_MAX: Duration = Duration::from_secs(5);
+use crate::runner::desk::line::AgentLine;
+use crate::runner_link::message::Question;
 
 /// The manager.
 #[derive(Debug)]
 pub enum Manager {
-    /// A real one.
-    Rest(Rc<Rest>),
+    /// A real one, behind the agent.
+    Behind(Rc<AgentLine>),
     /// None: properties are kept in memory.
     Alone(RefCell<Map<String, Value>>),
 }
@@ -32,10 +26,10 @@ impl Manager {
     /// In words for people.
     pub async fn properties(&self, instance: &str) -> Result<Map<String, Value>, String> {
         match self {
-            Self::Rest(rest) => {
-                let read = attempt(async || rest.node_instance(instance).await).await;
-                read.map(|instance| instance.runtime_properties)
-            }
+            Self::Behind(agent) => match agent.ask(Question::Properties { instance: instance.to_owned() }).await? {
+                Value::Object(properties) => Ok(properties),
+                _ => Err("the agent's answer has another shape".to_owned()),
+            },
             Self::Alone(properties) => Ok(properties.borrow().clone()),
         }
     }
@@ -46,7 +40,10 @@ impl Manager {
     /// In words for people.
     pub async fn merge(&self, instance: &str, changes: &Map<String, Value>) -> Result<(), String> {
         match self {
-            Self::Rest(rest) => attempt(async || rest.merge_properties(instance, changes).await).await,
+            Self::Behind(agent) => {
+                let question = Question::Merge { instance: instance.to_owned(), changes: changes.clone() };
+                agent.ask(question).await.map(drop)
+            }
             Self::Alone(properties) => {
                 let mut properties = properties.borrow_mut();
                 for (key, value) in changes {
@@ -67,7 +64,9 @@ impl Manager {
     /// In words for people.
     pub async fn download(&self, path: &str, target: &Path) -> Result<(), String> {
         match self {
-            Self::Rest(rest) => attempt(async || rest.download_resource(path, target).await).await,
+            Self::Behind(agent) => {
+                agent.ask(Question::Download { path: path.to_owned(), target: target.to_owned() }).await.map(drop)
+            }
             Self::Alone(_) => Err("there is no manager to fetch it from".to_owned()),
         }
     }
@@ -78,24 +77,15 @@ impl Manager {
     /// In words for people.
     pub async fn store_artifact(&self, job: &Job, name: &str, file: &Path) -> Result<String, String> {
         match self {
-            Self::Rest(rest) => attempt(async || rest.put_artifact(&job.tenant, job.key.task_id, name, file).await).await,
-            Self::Alone(_) => Ok(file.display().to_string()),
-        }
-    }
-}
-
-/// Asks some times, as long as another attempt may help.
-async fn attempt<T>(ask: impl AsyncFn() -> Result<T, RestError>) -> Result<T, String> {
-    let mut backoff = Backoff::new(RETRY_MAX);
-    let mut attempts = 1;
-    loop {
-        match ask().await {
-            Ok(answer) => return Ok(answer),
-            Err(error) if error.is_temporary() && attempts < ATTEMPTS_MAX => {
-                attempts += 1;
-                backoff.wait().await;
+            Self::Behind(agent) => {
+                let (tenant, task) = (job.tenant.clone(), job.key.task_id);
+                let question = Question::Artifact { tenant, task, name: name.to_owned(), file: file.to_owned() };
+                match agent.ask(question).await? {
+                    Value::String(place) => Ok(place),
+                    _ => Err("the agent's answer has another shape".to_owned()),
+                }
             }
-            Err(error) => return Err(report(&error).to_string()),
+            Self::Alone(_) => Ok(file.display().to_string()),
         }
     }
 }

@@ -1,12 +1,13 @@
 //! From start to end.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use conductor_agent_core::{Input, Ledger, Recovered};
+use conductor_agent_core::{Fate, Input, Ledger, Recovered, TaskKey};
 use conductor_model::{AgentId, NameError};
 use rand::Rng;
 use thiserror::Error;
@@ -15,23 +16,26 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout_at};
 
-use super::Daemon;
-use crate::ctx::{Manager, server};
+use super::runners::{Connected, Runner};
+use super::{After, Daemon, tasks};
+use crate::cmd::own_name;
 use crate::facts;
 use crate::journal::{Journal, JournalError, JournalEvent};
 use crate::link::message::Sender;
 use crate::link::outbox::Outbox;
 use crate::plugins::Plugins;
+use crate::policy::PolicyFile;
 use crate::rest::{Rest, RestError};
-use crate::runner::environment::{PERSISTENT_MARK, TASK_MARK};
-use crate::runner::{BaseEnvironment, Folders, Host, killer};
+use crate::runner::Folders;
+use crate::runner_link::message::{LeftOver, ToRunner};
 use crate::settings::Settings;
-use crate::sys::reaper::Reaper;
-use crate::sys::{memory, procfs};
+use crate::sys::memory;
 
 /// How long tasks that were ended because the agent ends may take beyond their grace, and results to be confirmed.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 
+/// How long tasks that were given up may take to end before others are begun.
+const STRANGERS_MAX: Duration = Duration::from_secs(30);
 /// After this long without news the agent counts as at rest.
 const AT_REST: Duration = Duration::from_secs(3);
 
@@ -53,15 +57,6 @@ pub enum LifeError {
     /// The journal.
     #[error("cannot open the journal")]
     Journal(#[source] JournalError),
-    /// The socket for `ctx`.
-    #[error("cannot listen on {path}")]
-    Socket {
-        /// Which.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
     /// The client for the manager.
     #[error("cannot set up the client for the manager")]
     Rest(#[source] RestError),
@@ -77,16 +72,11 @@ pub enum LifeError {
 pub async fn run(settings: Settings) -> Result<(), LifeError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(LifeError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(LifeError::Signals)?;
-    let (daemon, mut recovered, journal_events) = set_up(settings)?;
-    end_earlier_life(&daemon, &recovered).await;
-    clear(&daemon.host.folders.work());
-    recovered.orphans.clear();
-    let (ledger, step) = recovered.resume(daemon.moment());
-    *daemon.ledger.borrow_mut() = ledger;
-    daemon.follow(step);
-
+    let (daemon, recovered, journal_events) = set_up(settings)?;
+    let runner = daemon.runner.connect().await;
     let (end, ended) = watch::channel(false);
     tokio::task::spawn_local(heed_journal(daemon.clone(), journal_events));
+    go_on(&daemon, recovered, runner).await;
     tokio::task::spawn_local(daemon.clone().say_started());
     tokio::task::spawn_local(tidy(daemon.clone()));
     let connected = tokio::task::spawn_local(daemon.clone().keep_connected(ended));
@@ -97,13 +87,12 @@ pub async fn run(settings: Settings) -> Result<(), LifeError> {
         () = drain(&daemon) => {}
         again = either(&mut terminate, &mut interrupt) => {
             tracing::warn!(signal = again, "stopping at once; tasks that run are killed and count as lost");
-            daemon.host.reaper.watched().into_iter().for_each(killer::kill_tree);
+            daemon.runner.kill();
             return Ok(());
         }
     }
     let _ = end.send(true);
     drop(timeout_at(Instant::now() + LAST_WORDS, connected).await);
-    daemon.host.pools.close();
     tracing::info!("stopped");
     Ok(())
 }
@@ -123,40 +112,21 @@ fn set_up(settings: Settings) -> Result<SetUp, LifeError> {
     let data = std::path::absolute(&settings.data_dir)
         .map_err(|source| LifeError::Folder { path: settings.data_dir.clone(), source })?;
     let folders = Folders { data };
-    for path in [folders.work(), folders.state(), folders.plugins(), folders.bin()] {
-        std::fs::create_dir_all(&path).map_err(|source| LifeError::Folder { path, source })?;
-    }
+    let plugins = folders.plugins();
+    std::fs::create_dir_all(&plugins).map_err(|source| LifeError::Folder { path: plugins, source })?;
     let (sender, journal_events) = unbounded_channel();
     let new_incarnation = hex::encode(rand::rng().random::<[u8; 8]>());
     let (journal, opened) = Journal::open(folders.journal(), &new_incarnation, sender).map_err(LifeError::Journal)?;
-    link_ctx(&folders.bin());
 
     let slots = settings.effective_slots();
     let recovered = Ledger::recover(slots, opened.records);
     let rest = Rc::new(Rest::new(&settings.manager, &settings.token, agent.clone()).map_err(LifeError::Rest)?);
-    if let Err(error) = nix::sys::prctl::set_child_subreaper(true) {
-        tracing::warn!(%error, "orphans of tasks will not come to this agent; some may get away");
-    }
-    let socket = server::socket_path(&folders.data, &opened.incarnation);
-    let listener = server::listen(&socket).map_err(|source| LifeError::Socket { path: socket.clone(), source })?;
-    let host = Host {
-        agent: agent.as_str().to_owned(),
-        incarnation: opened.incarnation.clone(),
-        reaper: Reaper::start(true).map_err(LifeError::Signals)?,
-        environment: BaseEnvironment::of_process(agent.as_str(), &folders.bin(), &folders.state(), &socket),
-        folders: folders.clone(),
-        work_dirs: Default::default(),
-        scratch: Default::default(),
-        pools: Default::default(),
-        speakers: Default::default(),
-        manager: Manager::Rest(rest.clone()),
-    };
-    let host = Rc::new(host);
-    tokio::task::spawn_local(server::serve(listener, Rc::downgrade(&host)));
     let daemon = Daemon {
         slots,
-        sender: Sender { agent, incarnation: opened.incarnation },
-        host,
+        sender: Sender { agent: agent.clone(), incarnation: opened.incarnation },
+        runner: Runner::new(agent, &settings.runner.socket, &folders.data, &settings.policy_file),
+        policy: PolicyFile::new(settings.policy_file.clone()),
+        user: own_name(),
         plugins: Plugins::new(folders.plugins(), rest.clone()),
         rest,
         outbox: Outbox::shared(),
@@ -166,6 +136,9 @@ fn set_up(settings: Settings) -> Result<SetUp, LifeError> {
         last_ticket: Cell::new(0),
         durable: Cell::new(0),
         running: RefCell::default(),
+        abandoned: RefCell::default(),
+        swept: Notify::new(),
+        strangers: RefCell::default(),
         delivering: RefCell::default(),
         manager_offset_ms: Cell::new(0),
         connected_once: Cell::new(false),
@@ -175,20 +148,48 @@ fn set_up(settings: Settings) -> Result<SetUp, LifeError> {
     Ok((Rc::new(daemon), recovered, journal_events))
 }
 
-/// Ends what an earlier life of the agent left running without a result.
-async fn end_earlier_life(daemon: &Daemon, recovered: &Recovered) {
-    let orphans = recovered.all_orphans();
-    for orphan in &orphans {
-        tracing::warn!(task.id = %orphan.key.task_id, "a task was running when the agent ended; what is left of it is killed");
-        if let Some(process) = orphan.process
-            && procfs::stat(process.pid).is_some_and(|stat| stat.start_ticks == process.start_ticks)
-        {
-            killer::kill_tree(nix::unistd::Pid::from_raw(process.pid));
-        }
+/// Goes on with what an earlier life of the agent left: what the runner has goes on, what went with another runner is ended
+/// and lost, what never came to it begins now.
+async fn go_on(daemon: &Rc<Daemon>, recovered: Recovered, runner: Connected) {
+    let runs: HashSet<TaskKey> = runner.greeting.tasks.iter().copied().collect();
+    let is_same_life = daemon.runner.is_same_life(&runner.greeting);
+    let gone = |key: &TaskKey| !is_same_life && !runs.contains(key);
+    let left: Vec<_> = recovered
+        .all_orphans()
+        .into_iter()
+        .filter(|orphan| gone(&orphan.key))
+        .map(|orphan| LeftOver { task_id: orphan.key.task_id, process: orphan.process })
+        .collect();
+    daemon.speak_to(&runner);
+    if !left.is_empty() {
+        tracing::warn!(tasks = left.len(), "tasks ran when the agent and its runner ended; what is left of them is killed");
     }
-    let tasks = orphans.iter().map(|orphan| orphan.key.task_id.to_string()).collect();
-    let own = vec![daemon.host.incarnation.clone()];
-    killer::kill_marked(&daemon.host.agent, &[(TASK_MARK, tasks), (PERSISTENT_MARK, own)]).await;
+    let fate = |key| match (runs.contains(&key), is_same_life) {
+        (true, _) => Fate::Runs,
+        (false, true) => Fate::NotBegun,
+        (false, false) => Fate::Gone,
+    };
+    let has_left = !left.is_empty();
+    let swept = daemon.swept.notified();
+    if has_left {
+        daemon.runner.send(&ToRunner::Sweep(left));
+    }
+    let greeting = runner.greeting.clone();
+    // What the runner says of tasks is read once they are known here.
+    let (ledger, step) = recovered.resume(daemon.moment(), fate);
+    *daemon.ledger.borrow_mut() = ledger;
+    for envelope in daemon.ledger.borrow().begun() {
+        tasks::adopt(daemon, envelope);
+    }
+    daemon.stop_strangers(&greeting);
+    tokio::task::spawn_local(daemon.clone().keep_runner(runner));
+    if has_left {
+        swept.await;
+    }
+    // A later dispatch of such a task begins after the end of the earlier one.
+    wait_until(daemon, Instant::now() + STRANGERS_MAX, |daemon| daemon.strangers.borrow().is_empty()).await;
+    daemon.follow(step);
+    daemon.then(After::RememberLife(greeting.life));
 }
 
 async fn heed_journal(daemon: Rc<Daemon>, mut events: UnboundedReceiver<JournalEvent>) {
@@ -212,11 +213,18 @@ async fn drain(daemon: &Rc<Daemon>) {
     daemon.input(Input::Drain);
     daemon.outbox.renew_lease();
     let limit = Duration::from_secs(daemon.settings.drain_seconds);
-    wait_until(daemon, Instant::now() + limit, |daemon| daemon.ledger.borrow().occupied() == 0).await;
-    daemon.stop_all();
-    wait_until(daemon, Instant::now() + LAST_WORDS, |daemon| daemon.ledger.borrow().occupied() == 0).await;
-    let said = |daemon: &Daemon| daemon.ledger.borrow().is_drained() && daemon.outbox.is_empty();
+    if daemon.runner.is_own() {
+        wait_until(daemon, Instant::now() + limit, |daemon| daemon.ledger.borrow().occupied() == 0).await;
+        daemon.runner.send(&ToRunner::StopAll);
+        wait_until(daemon, Instant::now() + LAST_WORDS, |daemon| daemon.ledger.borrow().occupied() == 0).await;
+    }
+    let said = |daemon: &Daemon| daemon.ledger.borrow().is_settled() && daemon.outbox.is_empty();
     wait_until(daemon, Instant::now() + LAST_WORDS, said).await;
+    if daemon.runner.is_own() {
+        // What it still has of their logs comes now.
+        daemon.runner.end(LAST_WORDS).await;
+        wait_until(daemon, Instant::now() + LAST_WORDS, said).await;
+    }
 }
 
 async fn wait_until(daemon: &Daemon, deadline: Instant, is_so: impl Fn(&Daemon) -> bool) {
@@ -224,16 +232,6 @@ async fn wait_until(daemon: &Daemon, deadline: Instant, is_so: impl Fn(&Daemon) 
         let moved = daemon.moved.notified();
         if is_so(daemon) || timeout_at(deadline, moved).await.is_err() {
             return;
-        }
-    }
-}
-
-/// Empties the folder of working directories: none of their tasks runs any more.
-fn clear(work: &Path) {
-    let Ok(entries) = std::fs::read_dir(work) else { return };
-    for entry in entries.flatten() {
-        if let Err(error) = std::fs::remove_dir_all(entry.path()) {
-            tracing::warn!(path = %entry.path().display(), %error, "a working directory cannot be removed");
         }
     }
 }

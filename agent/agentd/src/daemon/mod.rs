@@ -1,15 +1,17 @@
 //! The running agent: what happens goes through the ledger, its records to the journal, and only then its effects happen.
 //!
-//! One thread does everything but the journal's writes and lapin's input and output. `daemon` is the state, `tasks` runs
-//! tasks, `deliver` brings their results home, `connect` keeps the manager, `life` is the order of events from start to end.
+//! One thread does everything but the journal's writes and lapin's input and output. `daemon` is the state, `tasks` has tasks
+//! run, `runners` keeps the runner, `answers` gives it what its tasks ask for, `deliver` brings results home, `connect` keeps
+//! the manager, `life` is the order of events from start to end.
 
+mod answers;
 mod connect;
 mod deliver;
 mod life;
 mod receive;
+mod runners;
 mod start;
 mod tasks;
-mod voice;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -24,8 +26,8 @@ use crate::journal::{Journal, JournalEvent};
 use crate::link::message::Sender;
 use crate::link::outbox::{Outbox, Settle};
 use crate::plugins::Plugins;
+use crate::policy::PolicyFile;
 use crate::rest::Rest;
-use crate::runner::Host;
 use crate::settings::Settings;
 
 pub use life::{LifeError, link_ctx, run};
@@ -35,6 +37,10 @@ pub use life::{LifeError, link_ctx, run};
 enum After {
     Effect(Effect),
     Settle(Settle),
+    /// Tells the runner that a result is safe.
+    Taken(TaskKey),
+    /// Notes which life of the runner the tasks are with: what went with another is known as lost now.
+    RememberLife(String),
 }
 
 /// The running agent's state.
@@ -43,7 +49,11 @@ pub struct Daemon {
     settings: Settings,
     slots: u32,
     sender: Sender,
-    host: Rc<Host>,
+    runner: runners::Runner,
+    /// What the host lets run.
+    policy: PolicyFile,
+    /// The user that tasks run as.
+    user: String,
     rest: Rc<Rest>,
     plugins: Plugins,
     outbox: Rc<Outbox>,
@@ -53,7 +63,13 @@ pub struct Daemon {
     after: RefCell<VecDeque<(u64, After)>>,
     last_ticket: Cell<u64>,
     durable: Cell<u64>,
-    running: RefCell<HashMap<TaskId, tasks::Handle>>,
+    running: RefCell<HashMap<TaskId, Rc<tasks::Handle>>>,
+    /// Tasks that went with their runner, until what is left of them was killed.
+    abandoned: RefCell<Vec<TaskKey>>,
+    /// Woken when the runner has swept.
+    swept: Notify,
+    /// Tasks that the runner has and that were given up here, until they have ended.
+    strangers: RefCell<HashSet<TaskKey>>,
     /// Tasks whose results are being brought home.
     delivering: RefCell<HashSet<TaskKey>>,
     /// Manager's clock minus ours, in ms.
@@ -115,6 +131,8 @@ impl Daemon {
             match next {
                 Some((_, After::Effect(effect))) => self.perform(effect),
                 Some((_, After::Settle(settle))) => self.outbox.settle(settle),
+                Some((_, After::Taken(key))) => self.take(key),
+                Some((_, After::RememberLife(life))) => self.runner.remember_life(&life),
                 None => return,
             }
         }

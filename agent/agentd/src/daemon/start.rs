@@ -1,13 +1,12 @@
 //! What a task needs before it can be started: its plugin and its input.
 
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use conductor_boot::report;
 use conductor_model::Outcome;
+use conductor_wire::agent_api::HandedInput;
 use conductor_wire::amqp::TaskEnvelope;
-use serde_json::value::RawValue;
 use tokio::sync::watch;
 
 use super::Daemon;
@@ -20,23 +19,25 @@ const PREPARE_MAX: Duration = Duration::from_secs(600);
 /// Longest wait between two attempts.
 const RETRY_MAX: Duration = Duration::from_secs(5);
 
+/// Plugin and input where nothing must be waited for: the usual case.
+pub(super) fn at_hand(daemon: &Daemon, envelope: &TaskEnvelope) -> Option<(Rc<Plugin>, HandedInput)> {
+    let input = HandedInput { input: envelope.input.clone()?, secrets: Vec::new() };
+    Some((daemon.plugins.loaded(&envelope.plugin.digest)?, input))
+}
+
 /// Gets plugin and input, or says how the task ends without them.
 pub(super) async fn prepare(
     daemon: &Rc<Daemon>,
     envelope: &TaskEnvelope,
     mut stop: watch::Receiver<Option<Stop>>,
-) -> Result<(Rc<Plugin>, Arc<RawValue>), Ending> {
-    // The usual case waits for nothing.
-    if let (Some(plugin), Some(input)) = (daemon.plugins.loaded(&envelope.plugin.digest), &envelope.input) {
-        return Ok((plugin, input.clone()));
-    }
+) -> Result<(Rc<Plugin>, HandedInput), Ending> {
     let fetched = async {
         let plugin =
             daemon.plugins.get(&envelope.plugin.digest).await.map_err(|error| {
                 failed_before_start(Outcome::Failed, format!("{}: {}", envelope.plugin.name, report(&error)))
             })?;
         let input = match &envelope.input {
-            Some(input) => input.clone(),
+            Some(input) => HandedInput { input: input.clone(), secrets: Vec::new() },
             None => fetch_input(daemon, envelope)
                 .await
                 .map_err(|error| failed_before_start(Outcome::Failed, format!("no input: {}", report(&error))))?,
@@ -56,11 +57,11 @@ pub(super) async fn prepare(
     }
 }
 
-async fn fetch_input(daemon: &Daemon, envelope: &TaskEnvelope) -> Result<Arc<RawValue>, RestError> {
+async fn fetch_input(daemon: &Daemon, envelope: &TaskEnvelope) -> Result<HandedInput, RestError> {
     let mut backoff = Backoff::new(RETRY_MAX);
     loop {
         match daemon.rest.task_input(envelope.task_id).await {
-            Ok(input) => return Ok(input.into()),
+            Ok(input) => return Ok(input),
             Err(error) if error.is_temporary() => backoff.wait().await,
             Err(error) => return Err(error),
         }

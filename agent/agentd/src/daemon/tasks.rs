@@ -1,124 +1,140 @@
 //! Running one task, from its slot to its result.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use conductor_agent_core::{Input, TaskKey, TaskResult};
+use conductor_agent_core::policy::Ask;
+use conductor_agent_core::{Input, ProcessMark, TaskKey, TaskResult};
 use conductor_model::{Outcome, Timestamp};
-use conductor_plugin::Mode;
+use conductor_wire::agent_api::HandedInput;
 use conductor_wire::amqp::{TaskEnvelope, TaskEvent, TaskEventKind, TaskFinished};
+use serde_json::Map;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::voice::ToManager;
 use super::{Daemon, start};
 use crate::clock;
 use crate::runner::ending::stopped;
-use crate::runner::{Ending, Host, Job, Stop, Voice, oneshot, persistent};
+use crate::runner::{Ending, Plugin, Stop};
+use crate::runner_link::message::{Order, ToRunner};
 
 /// A task is said to have started once it has run this long; `Finished` says it of shorter ones.
 const STARTED_AFTER: Duration = Duration::from_millis(150);
-/// Longest reason in characters.
-const REASON_CHARS_MAX: usize = 4000;
 
 /// A task that has a slot.
 #[derive(Debug)]
 pub(super) struct Handle {
-    key: TaskKey,
+    pub key: TaskKey,
+    envelope: Arc<TaskEnvelope>,
+    /// Ends it while plugin and input are being fetched.
     stop: watch::Sender<Option<Stop>>,
-    outlet: Rc<ToManager>,
+    /// What the runner was or is to be told, from then on. Absent as well where an earlier life of the agent told it.
+    pub order: RefCell<Option<Box<Order>>>,
+    /// Whether a runner may have it.
+    pub was_sent: Cell<bool>,
+    /// Why it is to be ended.
+    pub stop_reason: RefCell<Option<String>>,
+    started_at: Cell<Option<Timestamp>>,
+    /// Its process, for finding what is left of it.
+    pub process: Cell<Option<ProcessMark>>,
+}
+
+impl Handle {
+    fn new(envelope: Arc<TaskEnvelope>, stop: watch::Sender<Option<Stop>>, was_sent: bool) -> Self {
+        Self {
+            key: TaskKey::of(&envelope),
+            envelope,
+            stop,
+            order: RefCell::default(),
+            was_sent: Cell::new(was_sent),
+            stop_reason: RefCell::default(),
+            started_at: Cell::new(None),
+            process: Cell::new(None),
+        }
+    }
+
+    fn event(&self, event: TaskEventKind) -> TaskEvent {
+        TaskEvent { task_id: self.key.task_id, dispatch: self.key.dispatch, workflow_id: self.envelope.workflow_id, event }
+    }
 }
 
 /// Starts a task in its slot.
 pub(super) fn start(daemon: &Rc<Daemon>, envelope: Arc<TaskEnvelope>) {
     let key = TaskKey::of(&envelope);
-    let outlet = Rc::new(ToManager {
-        daemon: Rc::downgrade(daemon),
-        envelope: envelope.clone(),
-        seq: Cell::new(0),
-        started_at: Cell::new(None),
-        voice: OnceCell::new(),
-        storing: RefCell::default(),
-    });
     let (stop, stop_asked) = watch::channel(None);
-    daemon.running.borrow_mut().insert(key.task_id, Handle { key, stop, outlet: outlet.clone() });
+    let handle = Rc::new(Handle::new(envelope.clone(), stop, false));
+    daemon.running.borrow_mut().insert(key.task_id, handle.clone());
+    if let Err(reason) = daemon.allow(&envelope) {
+        let result = result_of(failed_before_start(Outcome::Refused, reason));
+        return daemon.task_ended(key, Box::new(result));
+    }
+    if let Some((plugin, input)) = start::at_hand(daemon, &envelope) {
+        return hand_over(daemon, &handle, &plugin, input);
+    }
     let daemon = daemon.clone();
     tokio::task::spawn_local(async move {
-        let voice = Rc::new(Voice::new(outlet.clone()));
-        // Set once, here.
-        let _ = outlet.voice.set(Rc::downgrade(&voice));
-        let result = execute(&daemon, &envelope, &outlet, &voice, stop_asked).await;
-        daemon.running.borrow_mut().remove(&key.task_id);
-        daemon.input(Input::Exited { key, result: Box::new(result) });
+        match start::prepare(&daemon, &envelope, stop_asked).await {
+            Ok((plugin, input)) => hand_over(&daemon, &handle, &plugin, input),
+            Err(ending) => daemon.task_ended(key, Box::new(result_of(ending))),
+        }
     });
 }
 
-async fn execute(
-    daemon: &Rc<Daemon>,
-    envelope: &Arc<TaskEnvelope>,
-    outlet: &Rc<ToManager>,
-    voice: &Rc<Voice>,
-    stop: watch::Receiver<Option<Stop>>,
-) -> TaskResult {
-    let ending = match start::prepare(daemon, envelope, stop.clone()).await {
-        Ok((plugin, input)) => {
-            let job = Rc::new(Job {
-                key: TaskKey::of(envelope),
-                task_id: envelope.task_id.to_string(),
-                workflow_id: envelope.workflow_id.to_string(),
-                reference: envelope.reference.clone(),
-                attempt: envelope.attempt,
-                tenant: envelope.tenant.clone(),
-                plugin,
-                operation: envelope.operation.clone(),
-                input,
-                node_instance: envelope.node_instance.clone(),
-                run_timeout: envelope.run_timeout_ms.map(Duration::from_millis),
-                grace: Duration::from_millis(envelope.grace_ms),
-                voice: voice.clone(),
-                stop,
-            });
-            run(&daemon.host, &job).await
+/// Gives a task to the runner. Without a connection it goes with the next one.
+fn hand_over(daemon: &Daemon, handle: &Handle, plugin: &Plugin, handed: HandedInput) {
+    let envelope = &handle.envelope;
+    let order = Box::new(Order {
+        key: handle.key,
+        workflow_id: envelope.workflow_id,
+        tenant: envelope.tenant.clone(),
+        reference: envelope.reference.clone(),
+        attempt: envelope.attempt,
+        plugin_dir: plugin.dir.clone(),
+        plugin_digest: plugin.digest.clone(),
+        operation: envelope.operation.clone(),
+        input: handed.input,
+        secrets: handed.secrets,
+        node_instance: envelope.node_instance.clone(),
+        run_timeout_ms: envelope.run_timeout_ms,
+        grace_ms: envelope.grace_ms,
+        limits: envelope.limits.clone(),
+    });
+    if daemon.runner.is_connected() {
+        let message = ToRunner::Start(order);
+        daemon.runner.send(&message);
+        handle.was_sent.set(true);
+        if let ToRunner::Start(order) = message {
+            *handle.order.borrow_mut() = Some(order);
         }
-        Err(ending) => ending,
-    };
-    if let Some(storing) = outlet.storing.borrow_mut().take() {
-        storing.abort();
-    }
-    result_of(ending, outlet.started_at.get(), voice)
-}
-
-async fn run(host: &Rc<Host>, job: &Rc<Job>) -> Ending {
-    if job.described().is_none() {
-        let reason = format!("the plugin {} has no operation {:?}", job.plugin.manifest.name, job.operation);
-        return Ending { outcome: Outcome::FailedTerminally, reason: Some(reason), exit_code: None };
-    }
-    match job.plugin.manifest.mode {
-        Mode::Persistent => persistent::run(host, job).await,
-        Mode::OneShot | Mode::Script => oneshot::run(host, job).await,
+    } else {
+        *handle.order.borrow_mut() = Some(order);
     }
 }
 
-fn result_of(ending: Ending, started_at: Option<Timestamp>, voice: &Voice) -> TaskResult {
-    let log_lines = voice.finish_log();
-    let mut said = voice.said.borrow_mut();
-    let reason = ending
-        .reason
-        .map(|reason| if reason.len() > REASON_CHARS_MAX { reason.chars().take(REASON_CHARS_MAX).collect() } else { reason });
+/// A task that an earlier life of the agent gave to the runner, which still has it.
+pub(super) fn adopt(daemon: &Rc<Daemon>, envelope: Arc<TaskEnvelope>) {
+    let (stop, _) = watch::channel(None);
+    let handle = Rc::new(Handle::new(envelope, stop, true));
+    tracing::info!(task.id = %handle.key.task_id, "a task has gone on while the agent was away");
+    daemon.running.borrow_mut().insert(handle.key.task_id, handle);
+}
+
+/// The result of a task that never came to the runner.
+fn result_of(ending: Ending) -> TaskResult {
     TaskResult {
         finished: TaskFinished {
             outcome: ending.outcome,
-            output: said.take_output(),
+            output: Map::new(),
             output_by_reference: false,
-            reason,
+            reason: ending.reason,
             exit_code: ending.exit_code,
-            started_at,
+            started_at: None,
             ended_at: clock::now(),
-            log_lines,
+            log_lines: 0,
         },
-        properties: std::mem::take(&mut said.properties),
+        properties: Map::new(),
     }
 }
 
@@ -134,19 +150,57 @@ pub(super) fn failed_before_start(outcome: Outcome, reason: String) -> Ending {
 }
 
 impl Daemon {
-    pub(super) fn stop(&self, key: TaskKey, reason: String) {
-        if let Some(handle) = self.running.borrow().get(&key.task_id)
-            && handle.key == key
-        {
-            handle.stop.send_if_modified(|stop| stop.is_none() && stop.replace(Stop::Cancelled(reason)).is_none());
+    fn handle(&self, key: TaskKey) -> Option<Rc<Handle>> {
+        self.running.borrow().get(&key.task_id).filter(|handle| handle.key == key).cloned()
+    }
+
+    /// The host's own word.
+    fn allow(&self, envelope: &TaskEnvelope) -> Result<(), String> {
+        let (plugin, operation, user) = (&envelope.plugin, &envelope.operation, &self.user);
+        self.policy.check(Ask::Run { plugin: &plugin.name, version: &plugin.version, operation, user })
+    }
+
+    pub(super) fn task_started(self: &Rc<Self>, key: TaskKey, at: Timestamp, process: Option<ProcessMark>) {
+        let Some(handle) = self.handle(key) else { return };
+        let is_news = handle.started_at.replace(Some(at)).is_none();
+        handle.process.set(process);
+        // Processes that serve many tasks are known by a mark of their own after a crash.
+        if let (true, Some(process)) = (is_news, process) {
+            self.input(Input::Started { key, process });
         }
     }
 
-    /// Ends everything that runs, because the agent ends.
-    pub(super) fn stop_all(&self) {
-        for handle in self.running.borrow().values() {
-            handle.stop.send_if_modified(|stop| stop.is_none() && stop.replace(Stop::AgentEnds).is_none());
+    pub(super) fn task_progress(&self, key: TaskKey, at: Timestamp, percent: Option<f64>, message: Option<String>) {
+        if let Some(handle) = self.handle(key) {
+            self.outbox.event(&handle.event(TaskEventKind::Progress { at, percent, message }), None);
         }
+    }
+
+    /// A result, also one that is told again or that nobody waits for any more.
+    pub(super) fn task_ended(self: &Rc<Self>, key: TaskKey, result: Box<TaskResult>) {
+        if self.forget(key) {
+            self.input(Input::Exited { key, result });
+        }
+    }
+
+    /// Whether the task had a slot; it has none any more.
+    pub(super) fn forget(&self, key: TaskKey) -> bool {
+        let mut running = self.running.borrow_mut();
+        let is_known = running.get(&key.task_id).is_some_and(|handle| handle.key == key);
+        if is_known {
+            running.remove(&key.task_id);
+        }
+        is_known
+    }
+
+    pub(super) fn stop(&self, key: TaskKey, reason: String) {
+        let Some(handle) = self.handle(key) else { return };
+        if handle.stop_reason.borrow().is_some() {
+            return;
+        }
+        *handle.stop_reason.borrow_mut() = Some(reason.clone());
+        self.runner.send(&ToRunner::Stop { key, reason: reason.clone() });
+        handle.stop.send_replace(Some(Stop::Cancelled(reason)));
     }
 
     /// Says of tasks that have run for a moment that they started. Runs for ever.
@@ -164,7 +218,7 @@ impl Daemon {
             let running = self.running.borrow();
             first_seen.retain(|key, _| running.get(&key.task_id).is_some_and(|handle| handle.key == *key));
             said.retain(|key| running.get(&key.task_id).is_some_and(|handle| handle.key == *key));
-            for handle in running.values().filter(|handle| handle.outlet.started_at.get().is_some()) {
+            for handle in running.values().filter(|handle| handle.started_at.get().is_some()) {
                 let since = *first_seen.entry(handle.key).or_insert(now);
                 if now - since >= STARTED_AFTER / 2 && said.insert(handle.key) {
                     self.say_started_of(handle);
@@ -174,15 +228,8 @@ impl Daemon {
     }
 
     fn say_started_of(&self, handle: &Handle) {
-        if let Some(at) = handle.outlet.started_at.get() {
-            let envelope = &handle.outlet.envelope;
-            let event = TaskEvent {
-                task_id: envelope.task_id,
-                dispatch: envelope.dispatch,
-                workflow_id: envelope.workflow_id,
-                event: TaskEventKind::Started { at },
-            };
-            self.outbox.event(&event, None);
+        if let Some(at) = handle.started_at.get() {
+            self.outbox.event(&handle.event(TaskEventKind::Started { at }), None);
         }
     }
 

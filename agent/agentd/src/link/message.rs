@@ -5,6 +5,7 @@ use conductor_model::{AgentId, TenantName, Timestamp};
 use conductor_wire::PROTOCOL;
 use conductor_wire::amqp::Lease;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 /// Bytes kept free for what stands around the items of a message.
 const FRAME_BYTES: usize = 1024;
@@ -33,11 +34,10 @@ impl Sender {
         format!(r#"{}{{"kind":"report","events":[{}]}}}}"#, self.head(now), events.join(",")).into_bytes()
     }
 
-    /// Log lines of one tenant, each as JSON.
+    /// Log lines of one tenant, a JSON array.
     #[must_use]
-    pub fn logs(&self, now: Timestamp, tenant: &TenantName, lines: &[String]) -> Vec<u8> {
-        let lines = lines.join(",");
-        format!(r#"{}{{"kind":"logs","tenant":"{tenant}","lines":[{lines}]}}}}"#, self.head(now)).into_bytes()
+    pub fn logs(&self, now: Timestamp, tenant: &TenantName, lines: &RawValue) -> Vec<u8> {
+        format!(r#"{}{{"kind":"logs","tenant":"{tenant}","lines":{lines}}}}}"#, self.head(now)).into_bytes()
     }
 
     /// A lease.
@@ -94,7 +94,9 @@ mod tests {
         let read: FromAgent = serde_json::from_slice(&sender().report(Timestamp(5), &[])).unwrap();
         assert!(matches!(read.body, FromAgentBody::Report { .. }));
         let tenant = TenantName::default_tenant();
-        let read: FromAgent = serde_json::from_slice(&sender().logs(Timestamp(5), &tenant, &[])).unwrap();
+        let read: FromAgent =
+            serde_json::from_slice(&sender().logs(Timestamp(5), &tenant, &RawValue::from_string("[]".to_owned()).unwrap()))
+                .unwrap();
         assert!(matches!(read.body, FromAgentBody::Logs { .. }));
         assert_eq!((read.agent.as_str(), read.sent_at), ("agent-1", Timestamp(5)));
     }

@@ -2,19 +2,17 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use conductor_agent_core::TaskKey;
-use conductor_model::{LogLine, TenantName};
+use conductor_model::TenantName;
 use conductor_wire::amqp::{TaskEvent, TaskEventKind};
+use serde_json::value::RawValue;
 use tokio::sync::Notify;
 
 use super::message::{Fill, json};
-
-/// Most bytes of log lines that wait to be sent; a task that writes faster is held back.
-const LOG_BYTES_MAX: usize = 512 * 1024;
-/// Most bytes of log lines that are kept at all. Between the two limits goes what tasks had written when they were held back.
-const LOG_BYTES_HARD_MAX: usize = 4 * LOG_BYTES_MAX;
+use crate::runner_link::frames::Outgoing;
+use crate::runner_link::message::{Taken, ToRunner};
 
 /// What becomes of a message that was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,33 +35,31 @@ struct Waiting {
     result_of: Option<TaskKey>,
 }
 
-/// A batch of log lines that waits or is on its way.
+/// A batch of log lines that waits or is on its way: one message. The runner keeps it, and sends no more of them than may wait.
 #[derive(Clone, Debug)]
 pub struct LogBatch {
     /// Owner of the tasks.
     pub tenant: TenantName,
-    /// The lines as JSON.
-    pub lines: Vec<String>,
-}
-
-#[derive(Debug)]
-struct WaitingLine {
-    tenant: TenantName,
-    json: String,
+    /// The lines, a JSON array.
+    pub lines: Box<RawValue>,
+    /// What the runner calls it.
+    pub batch: u64,
+    /// The connection that it came by, where the runner waits for word of it.
+    pub from: Weak<Outgoing>,
 }
 
 /// The outbox. One thread uses it.
 #[derive(Debug, Default)]
 pub struct Outbox {
     events: RefCell<VecDeque<Waiting>>,
-    lines: RefCell<VecDeque<WaitingLine>>,
-    line_bytes: Cell<usize>,
+    lines: RefCell<VecDeque<LogBatch>>,
+    /// Batches that are on their way.
+    lines_sent: Cell<usize>,
     settles: RefCell<Vec<Settle>>,
     /// Whether there is a connection: without one, events are not kept, as what matters is said again anyway.
     connected: Cell<bool>,
     lease_due: Cell<bool>,
     wake: Notify,
-    room: Notify,
 }
 
 impl Outbox {
@@ -111,27 +107,15 @@ impl Outbox {
         self.wake.notify_one();
     }
 
-    /// Says a log line; `false` when there is no room for it.
-    pub fn line(&self, tenant: &TenantName, line: &LogLine) -> bool {
-        if self.line_bytes.get() >= LOG_BYTES_HARD_MAX {
-            return false;
-        }
-        let json = json(line);
-        self.line_bytes.set(self.line_bytes.get() + json.len());
-        self.lines.borrow_mut().push_back(WaitingLine { tenant: tenant.clone(), json });
+    /// Says log lines.
+    pub fn lines(&self, batch: LogBatch) {
+        self.lines.borrow_mut().push_back(batch);
         self.wake.notify_one();
-        true
     }
 
-    /// Whether log lines are taken.
-    #[must_use]
-    pub fn has_room(&self) -> bool {
-        self.line_bytes.get() < LOG_BYTES_MAX
-    }
-
-    /// Waits until log lines may be taken again.
-    pub async fn room(&self) {
-        self.room.notified().await;
+    /// Forgets log lines that wait: their runner sends them again.
+    pub fn forget_lines(&self) {
+        self.lines.borrow_mut().clear();
     }
 
     /// Says what became of a received message.
@@ -177,38 +161,31 @@ impl Outbox {
         (taken, results)
     }
 
-    /// As many log lines as fit into one message.
+    /// Log lines for one message.
     pub fn take_lines(&self) -> Option<LogBatch> {
-        let mut lines = self.lines.borrow_mut();
-        let tenant = lines.front()?.tenant.clone();
-        let mut fill = Fill::default();
-        let mut batch = LogBatch { tenant, lines: Vec::new() };
-        while lines.front().is_some_and(|line| line.tenant == batch.tenant && fill.take(line.json.len())) {
-            batch.lines.extend(lines.pop_front().map(|line| line.json));
-        }
+        let batch = self.lines.borrow_mut().pop_front()?;
+        self.lines_sent.set(self.lines_sent.get() + 1);
         Some(batch)
     }
 
-    /// The broker has these lines.
+    /// The broker has these lines, and the runner need not keep them.
     pub fn lines_confirmed(&self, batch: &LogBatch) {
-        let bytes: usize = batch.lines.iter().map(String::len).sum();
-        self.line_bytes.set(self.line_bytes.get().saturating_sub(bytes));
-        if self.has_room() {
-            self.room.notify_waiters();
+        self.lines_sent.set(self.lines_sent.get().saturating_sub(1));
+        if let Some(from) = batch.from.upgrade() {
+            from.send(&ToRunner::Taken(Taken { ended: Vec::new(), lines: vec![batch.batch] }));
         }
     }
 
     /// Nobody knows whether the broker has these lines: they are sent again. A line that comes twice has the same number.
     pub fn lines_unconfirmed(&self, batch: LogBatch) {
-        let mut lines = self.lines.borrow_mut();
-        for json in batch.lines.into_iter().rev() {
-            lines.push_front(WaitingLine { tenant: batch.tenant.clone(), json });
-        }
+        self.lines_sent.set(self.lines_sent.get().saturating_sub(1));
+        self.lines.borrow_mut().push_front(batch);
     }
 
     /// Whether nothing waits that must be said.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.events.borrow().is_empty() && self.lines.borrow().is_empty() && self.settles.borrow().is_empty()
+        let nothing_waits = self.events.borrow().is_empty() && self.lines.borrow().is_empty();
+        nothing_waits && self.lines_sent.get() == 0 && self.settles.borrow().is_empty()
     }
 }

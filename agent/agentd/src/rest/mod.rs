@@ -12,9 +12,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use conductor_model::{AgentId, TaskId};
-use conductor_wire::agent_api::{AgentHello, AgentWelcome};
+use conductor_wire::agent_api::{AgentHello, AgentWelcome, HandedInput};
 use reqwest::{Method, RequestBuilder, Response};
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 /// Longest wait for a connection.
@@ -62,12 +61,12 @@ impl Rest {
         read_json(answer, &path).await
     }
 
-    /// Fetches an input that was too large for its message.
+    /// Fetches an input that was too large for its message, or that holds secrets.
     ///
     /// # Errors
     /// When the manager cannot be reached or refuses.
-    pub async fn task_input(&self, task: TaskId) -> Result<Box<RawValue>, RestError> {
-        let path = format!("/api/v1/agents/{}/tasks/{task}/input", self.agent);
+    pub async fn task_input(&self, task: TaskId) -> Result<HandedInput, RestError> {
+        let path = format!("/api/v1/agents/{}/tasks/{task}/input?secrets=true", self.agent);
         let answer = self.send(self.request(Method::GET, &path), &path).await?;
         read_json(answer, &path).await
     }

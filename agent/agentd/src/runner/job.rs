@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use conductor_agent_core::TaskKey;
 use conductor_model::TenantName;
+use conductor_model::definition::ResourceLimits;
 use conductor_plugin::{Manifest, Operation};
 use rand::Rng;
 use serde::Serialize;
@@ -22,6 +23,8 @@ use super::pipes::Scratch;
 use super::voice::Voice;
 use super::work_dir::WorkDirs;
 use crate::ctx::Manager;
+use crate::policy::PolicyFile;
+use crate::sys::cgroup::Cgroups;
 use crate::sys::reaper::Reaper;
 
 /// An installed plugin.
@@ -58,6 +61,10 @@ pub struct Host {
     pub speakers: RefCell<HashMap<String, Rc<Job>>>,
     /// Whom instances are read from and files stored with.
     pub manager: Manager,
+    /// What the host lets run.
+    pub policy: PolicyFile,
+    /// Control groups for tasks, where the runner has one of its own.
+    pub cgroups: Option<Cgroups>,
 }
 
 /// A token that nobody guesses.
@@ -91,6 +98,8 @@ pub struct Job {
     pub run_timeout: Option<Duration>,
     /// From TERM to KILL.
     pub grace: Duration,
+    /// What it may use.
+    pub limits: ResourceLimits,
     /// Owner.
     pub tenant: TenantName,
     /// What is said of it.

@@ -7,11 +7,13 @@
 
 pub mod artifacts;
 pub mod collector;
+pub mod desk;
 pub mod ending;
 pub mod environment;
 pub mod job;
 pub mod killer;
 pub mod lines;
+pub mod mask;
 pub mod oneshot;
 pub mod outlet;
 pub mod persistent;

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use conductor_agent_core::ProcessMark;
+use conductor_model::definition::ResourceLimits;
 use conductor_model::limits::{LOG_LINE_BYTES_MAX, TASK_PAYLOAD_BYTES_MAX};
 use conductor_model::{LogStream, Outcome};
 use nix::unistd::Pid;
@@ -20,16 +21,18 @@ use super::job::{Host, Job, new_token};
 use super::killer;
 use super::pipes::{LinePipe, input_file};
 use super::script;
+use crate::sys::cgroup::TaskCgroup;
 use crate::sys::procfs;
 use crate::sys::reaper::Exit;
 use crate::sys::spawn::{Spawn, spawn};
 
 /// Longest event in bytes: the largest output, with room for its frame.
 pub(super) const EVENT_LINE_BYTES_MAX: usize = TASK_PAYLOAD_BYTES_MAX + 64 * 1024;
+/// How often it is looked whether the group of a task that is over is empty, and how long is waited in between.
+const LEAVE_ROUNDS_MAX: u32 = 100;
+const LEAVE_ROUND: Duration = Duration::from_millis(5);
 /// How long pipes that somebody still holds open are read after the main process has ended.
 const DRAIN: Duration = Duration::from_millis(250);
-/// How long a task that writes faster than its log can be sent is held back, before lines are dropped instead.
-const STALL_MAX: Duration = Duration::from_secs(5);
 
 /// What to start, worked out from plugin and task.
 #[derive(Debug)]
@@ -106,6 +109,7 @@ struct Running<'a> {
     host: &'a Host,
     job: &'a Job,
     pid: Pid,
+    cgroup: Option<TaskCgroup>,
     exit: tokio::sync::oneshot::Receiver<Exit>,
     stdout: LinePipe,
     stderr: LinePipe,
@@ -113,8 +117,6 @@ struct Running<'a> {
     started: Instant,
     stop: Option<Stop>,
     kill_at: Option<Instant>,
-    /// Until when reading waits for room in the log.
-    stalled_until: Option<Instant>,
 }
 
 fn start<'a>(host: &'a Host, job: &'a Job, work: &Path, token: &str, command: &Command) -> Result<Running<'a>, StartError> {
@@ -126,6 +128,11 @@ fn start<'a>(host: &'a Host, job: &'a Job, work: &Path, token: &str, command: &C
     let input = input_file(&job.line(&host.agent)).map_err(|error| here("hand over the task", error))?;
     let dir = c_string(work.as_os_str().as_bytes()).map_err(StartError::Here)?;
     let env = environment(host, job, work, token, command);
+    let cgroup = host.cgroups.as_ref().map(|cgroups| {
+        let name = format!("task-{}-{}", job.task_id, job.key.dispatch);
+        cgroups.task(&name, &job.limits).map_err(|error| here("limit the task", error))
+    });
+    let cgroup = cgroup.transpose()?;
     let spawned = spawn(&Spawn {
         program: &command.program,
         args: &command.args,
@@ -133,24 +140,42 @@ fn start<'a>(host: &'a Host, job: &'a Job, work: &Path, token: &str, command: &C
         dir: &dir,
         fds: [input.as_fd(), stdout_end.as_fd(), stderr_end.as_fd(), events_end.as_fd()],
     });
-    let pid = spawned.map_err(|error| cannot_start(&command.program, error))?;
+    let pid = spawned.map_err(|error| {
+        if let Some(cgroup) = &cgroup {
+            cgroup.remove();
+        }
+        cannot_start(&command.program, error)
+    })?;
+    confine(pid, cgroup.as_ref(), job);
     let exit = host.reaper.watch(pid, !job.leaves_processes());
     // If it is over already, its number is still taken: nobody has collected it.
     let start_ticks = procfs::stat(pid.as_raw()).map_or(0, |stat| stat.start_ticks);
     job.voice.outlet.started(Some(ProcessMark { pid: pid.as_raw(), start_ticks }));
-    Ok(Running {
-        host,
-        job,
-        pid,
-        exit,
-        stdout,
-        stderr,
-        events,
-        started: Instant::now(),
-        stop: None,
-        kill_at: None,
-        stalled_until: None,
-    })
+    Ok(Running { host, job, pid, cgroup, exit, stdout, stderr, events, started: Instant::now(), stop: None, kill_at: None })
+}
+
+/// Puts the process, and what it may have started already, under its limits.
+fn confine(pid: Pid, cgroup: Option<&TaskCgroup>, job: &Job) {
+    match (cgroup, job.limits.memory) {
+        (Some(cgroup), _) => {
+            // One that is over already needs no group.
+            let _ = cgroup.place(pid);
+            for below in procfs::descendants(pid.as_raw()) {
+                let _ = cgroup.place(Pid::from_raw(below));
+            }
+        }
+        (None, Some(memory)) => limit_memory(pid, memory.0),
+        (None, None) => {}
+    }
+}
+
+/// Without control groups each process of a task is limited by itself, by the memory that it has addresses for.
+fn limit_memory(pid: Pid, bytes: u64) {
+    use rustix::process::{Resource, Rlimit, prlimit};
+    let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
+    if let Err(error) = prlimit(rustix::process::Pid::from_raw(pid.as_raw()), Resource::As, limit) {
+        tracing::debug!(%error, "a process cannot be limited; it may be over already");
+    }
 }
 
 fn cannot_start(program: &CStr, error: nix::Error) -> StartError {
@@ -177,6 +202,24 @@ fn environment(host: &Host, job: &Job, work: &Path, token: &str, command: &Comma
     host.environment.with(&job.plugin.manifest.environment, &added)
 }
 
+/// Removes the group of a task that is over, once what was killed in it is gone. A service that may stay keeps it.
+async fn leave(cgroup: &TaskCgroup, may_stay: bool) {
+    for _ in 0..LEAVE_ROUNDS_MAX {
+        if cgroup.members().is_empty() || may_stay {
+            break;
+        }
+        tokio::time::sleep(LEAVE_ROUND).await;
+    }
+    cgroup.remove();
+}
+
+/// The kernel ended it, or a part of it: that is what the failure comes from, whatever else was said.
+fn out_of_memory(exit_code: Option<i32>, limits: &ResourceLimits) -> Ending {
+    let limit = limits.memory.map_or_else(|| "than the host has".to_owned(), |memory| format!("than {} bytes", memory.0));
+    let reason = format!("it used more memory {limit} and was ended by the kernel");
+    Ending { outcome: Outcome::OutOfMemory, reason: Some(reason), exit_code }
+}
+
 /// What happened to a running process.
 enum Happened {
     Exited(Exit),
@@ -185,7 +228,6 @@ enum Happened {
     Events,
     StopAsked,
     Time,
-    Room,
 }
 
 impl Running<'_> {
@@ -194,57 +236,51 @@ impl Running<'_> {
         let exit = loop {
             match self.next().await {
                 Happened::Exited(exit) => break exit,
-                // Without room it came to this only because there has been none for too long.
-                Happened::Stdout => self.read_stdout(!self.job.voice.outlet.has_room()),
-                Happened::Stderr => self.read_stderr(!self.job.voice.outlet.has_room()),
+                Happened::Stdout => self.read_stdout(),
+                Happened::Stderr => self.read_stderr(),
                 Happened::Events => self.read_events(),
                 Happened::StopAsked => {
                     let stop = self.job.stop.borrow().clone();
                     self.end(stop);
                 }
                 Happened::Time => self.time_passed(),
-                Happened::Room => {}
             }
         };
         if !self.job.leaves_processes() || self.stop.is_some() {
+            if let Some(cgroup) = &self.cgroup {
+                cgroup.kill();
+            }
             killer::sweep(&self.host.reaper, TASK_MARK, &self.job.task_id).await;
         }
         self.drain().await;
-        judge(exit, self.stop.as_ref(), &self.job.voice.said.borrow())
+        let ending = judge(exit, self.stop.as_ref(), &self.job.voice.said.borrow());
+        let Some(cgroup) = self.cgroup.take() else { return ending };
+        let ran_out = self.stop.is_none() && cgroup.ran_out_of_memory();
+        leave(&cgroup, self.job.leaves_processes()).await;
+        if ran_out { out_of_memory(ending.exit_code, &self.job.limits) } else { ending }
     }
 
     async fn next(&mut self) -> Happened {
-        let outlet = &self.job.voice.outlet;
-        let now = Instant::now();
-        let reads_output = if outlet.has_room() {
-            self.stalled_until = None;
-            true
-        } else {
-            now >= *self.stalled_until.get_or_insert(now + STALL_MAX)
-        };
-        let due = self.due(reads_output);
+        let due = self.due();
         let mut stop = self.job.stop.clone();
         let is_stopping = self.stop.is_some();
         tokio::select! {
             biased;
             exit = &mut self.exit => Happened::Exited(exit.unwrap_or(Exit::Unknown)),
             Ok(_) = stop.wait_for(Option::is_some), if !is_stopping => Happened::StopAsked,
-            () = sleep_until(due.unwrap_or(now)), if due.is_some() => Happened::Time,
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Happened::Time,
             () = self.events.readable() => Happened::Events,
-            () = self.stdout.readable(), if reads_output => Happened::Stdout,
-            () = self.stderr.readable(), if reads_output => Happened::Stderr,
-            () = outlet.room(), if !reads_output => Happened::Room,
+            () = self.stdout.readable() => Happened::Stdout,
+            () = self.stderr.readable() => Happened::Stderr,
         }
     }
 
     /// The next moment at which something must be done by the clock.
-    fn due(&self, reads_output: bool) -> Option<Instant> {
-        let ladder = match self.stop {
+    fn due(&self) -> Option<Instant> {
+        match self.stop {
             Some(_) => self.kill_at,
             None => self.job.run_timeout.map(|limit| self.started + limit),
-        };
-        let stall = if reads_output { None } else { self.stalled_until };
-        ladder.into_iter().chain(stall).min()
+        }
     }
 
     fn time_passed(&mut self) {
@@ -252,6 +288,9 @@ impl Running<'_> {
         match (&self.stop, self.kill_at, self.job.run_timeout) {
             (Some(_), Some(kill_at), _) if now >= kill_at => {
                 self.kill_at = None;
+                if let Some(cgroup) = &self.cgroup {
+                    cgroup.kill();
+                }
                 killer::kill_tree(self.pid);
             }
             (None, _, Some(limit)) if now >= self.started + limit => {
@@ -272,17 +311,14 @@ impl Running<'_> {
         killer::terminate(self.pid);
     }
 
-    /// Reads output as long as there is room for it; `anyway` where there has been none for too long.
-    fn read_stdout(&mut self, anyway: bool) {
+    fn read_stdout(&mut self) {
         let voice = &self.job.voice;
-        let goes_on = || anyway || voice.outlet.has_room();
-        self.stdout.read_while(&self.host.scratch, goes_on, |line| voice.output_line(LogStream::Stdout, &line));
+        self.stdout.read(&self.host.scratch, |line| voice.output_line(LogStream::Stdout, &line));
     }
 
-    fn read_stderr(&mut self, anyway: bool) {
+    fn read_stderr(&mut self) {
         let voice = &self.job.voice;
-        let goes_on = || anyway || voice.outlet.has_room();
-        self.stderr.read_while(&self.host.scratch, goes_on, |line| voice.output_line(LogStream::Stderr, &line));
+        self.stderr.read(&self.host.scratch, |line| voice.output_line(LogStream::Stderr, &line));
     }
 
     fn read_events(&mut self) {
@@ -293,31 +329,24 @@ impl Running<'_> {
         });
     }
 
-    /// Reads what is left in the pipes. Whoever still holds them open gets a moment, not more; a log without room a little
-    /// longer.
+    /// Reads what is left in the pipes. Whoever still holds them open gets a moment, not more.
     async fn drain(&mut self) {
-        let mut end = Instant::now() + DRAIN;
-        let stall_end = Instant::now() + STALL_MAX;
+        let end = Instant::now() + DRAIN;
         loop {
-            let outlet = &self.job.voice.outlet;
-            let (has_room, now) = (outlet.has_room(), Instant::now());
-            let anyway = now >= stall_end;
             self.read_events();
-            self.read_stdout(anyway);
-            self.read_stderr(anyway);
+            self.read_stdout();
+            self.read_stderr();
             if !(self.events.is_open() || self.stdout.is_open() || self.stderr.is_open()) {
                 return;
             }
-            let reads = has_room || anyway;
-            if reads && now >= end {
+            if Instant::now() >= end {
                 break;
             }
             tokio::select! {
-                () = sleep_until(if reads { end } else { stall_end }) => {}
+                () = sleep_until(end) => {}
                 () = self.events.readable() => {}
-                () = self.stdout.readable(), if reads => {}
-                () = self.stderr.readable(), if reads => {}
-                () = outlet.room(), if !reads => end = Instant::now() + DRAIN,
+                () = self.stdout.readable() => {}
+                () = self.stderr.readable() => {}
             }
         }
         let voice = &self.job.voice;

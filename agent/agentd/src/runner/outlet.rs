@@ -1,29 +1,25 @@
 //! Where a running task's words go.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::borrow::Cow;
 
 use conductor_agent_core::ProcessMark;
 use conductor_model::LogStream;
 use conductor_model::limits::{LOG_LINE_BYTES_MAX, TASK_LOG_BYTES_MAX};
 
 use super::lines::Line;
+use super::mask::Mask;
 
 /// Room for the mark of a line that was cut.
 const CUT_MARK_BYTES: usize = 64;
 
 /// The far side: the manager, or a terminal.
 pub trait Outlet {
-    /// Takes a log line; `false` where it had to be dropped.
-    fn log(&self, stream: LogStream, text: String) -> bool;
+    /// Takes a log line.
+    fn log(&self, stream: LogStream, text: String);
     /// Takes how far the task is.
     fn progress(&self, percent: Option<f64>, message: Option<String>);
     /// The task was begun: in a process of its own, or in one that serves many (`None`).
     fn started(&self, process: Option<ProcessMark>);
-    /// Whether log lines are taken at present.
-    fn has_room(&self) -> bool;
-    /// Waits until log lines are taken again.
-    fn room(&self) -> Pin<Box<dyn Future<Output = ()> + '_>>;
     /// There are runtime properties to store.
     fn properties(&self);
 }
@@ -36,19 +32,20 @@ pub struct Log {
     pub lines: u64,
     /// Dropped because the task had written too much.
     beyond_limit: u64,
-    /// Dropped because the far side took nothing, since the last mark.
-    unsaid: u64,
 }
 
 impl Log {
-    /// Passes on a line of a plugin.
-    pub fn line(&mut self, outlet: &dyn Outlet, stream: LogStream, line: &Line<'_>) -> String {
+    /// Passes on a line of a plugin without the task's secrets, and gives it back.
+    pub fn line(&mut self, outlet: &dyn Outlet, mask: &Mask, stream: LogStream, line: &Line<'_>) -> String {
         let mut text = String::from_utf8_lossy(line.bytes).into_owned();
         if line.beyond > 0 {
             text.push_str(&format!(" [… {} bytes cut]", line.beyond));
         }
         if text.ends_with('\r') {
             text.pop();
+        }
+        if let Cow::Owned(blotted) = mask.blot(&text) {
+            text = blotted;
         }
         self.text(outlet, stream, text.clone());
         text
@@ -77,33 +74,18 @@ impl Log {
             return;
         }
         self.bytes += text.len() as u64 + 1;
-        if self.unsaid > 0 {
-            let mark = format!("[{} log lines were dropped: they could not be sent in time]", self.unsaid);
-            if !self.put(outlet, LogStream::Event, mark) {
-                self.unsaid += 1;
-                return;
-            }
-            self.unsaid = 0;
-        }
-        if !self.put(outlet, stream, text) {
-            self.unsaid += 1;
-        }
+        self.put(outlet, stream, text);
     }
 
-    fn put(&mut self, outlet: &dyn Outlet, stream: LogStream, text: String) -> bool {
-        let taken = outlet.log(stream, text);
-        self.lines += u64::from(taken);
-        taken
+    fn put(&mut self, outlet: &dyn Outlet, stream: LogStream, text: String) {
+        self.lines += 1;
+        outlet.log(stream, text);
     }
 
     /// Says at the end how much is missing.
     pub fn finish(&mut self, outlet: &dyn Outlet) {
         if self.beyond_limit > 0 {
             self.put(outlet, LogStream::Event, format!("[{} log lines were dropped]", self.beyond_limit));
-        }
-        if self.unsaid > 0 {
-            let mark = format!("[{} log lines were dropped: they could not be sent in time]", self.unsaid);
-            self.put(outlet, LogStream::Event, mark);
         }
     }
 }

@@ -62,11 +62,6 @@ impl LinePipe {
         }
     }
 
-    /// Reads what is there without waiting, and gives each line.
-    pub fn read(&mut self, scratch: &Scratch, each: impl FnMut(Line<'_>)) {
-        self.read_while(scratch, || true, each);
-    }
-
     /// Reads what is there at this moment, also if the event queue has not told of it yet: for the time after the other end
     /// has said that it wrote all.
     pub fn read_rest(&mut self, scratch: &Scratch, mut each: impl FnMut(Line<'_>)) {
@@ -82,13 +77,10 @@ impl LinePipe {
         }
     }
 
-    /// Reads what is there without waiting, as long as `goes_on` says so, and gives each line.
-    pub fn read_while(&mut self, scratch: &Scratch, goes_on: impl Fn() -> bool, mut each: impl FnMut(Line<'_>)) {
+    /// Reads what is there without waiting and gives each line.
+    pub fn read(&mut self, scratch: &Scratch, mut each: impl FnMut(Line<'_>)) {
         let mut buffer = scratch.0.borrow_mut();
         for _ in 0..READS_IN_A_ROW {
-            if !goes_on() {
-                return;
-            }
             let Some(pipe) = &self.pipe else { return };
             match pipe.try_read(&mut buffer) {
                 Ok(0) => {

@@ -1,5 +1,6 @@
 //! One running task as its plugin, `ctx` and the agent speak of it.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -8,6 +9,7 @@ use conductor_wire::plugin_io::PluginEvent;
 
 use super::collector::{Collector, Heard};
 use super::lines::Line;
+use super::mask::Mask;
 use super::outlet::{Log, Outlet};
 
 /// Everything said about one task ends up here.
@@ -17,6 +19,8 @@ pub struct Voice {
     /// What it said of its result.
     pub said: RefCell<Collector>,
     log: RefCell<Log>,
+    /// The task's secrets.
+    mask: Mask,
 }
 
 impl std::fmt::Debug for Voice {
@@ -28,13 +32,22 @@ impl std::fmt::Debug for Voice {
 impl Voice {
     /// A task that has said nothing yet.
     #[must_use]
-    pub fn new(outlet: Rc<dyn Outlet>) -> Self {
-        Self { outlet, said: RefCell::default(), log: RefCell::default() }
+    pub fn new(outlet: Rc<dyn Outlet>, mask: Mask) -> Self {
+        Self { outlet, said: RefCell::default(), log: RefCell::default(), mask }
+    }
+
+    /// A text for people without the task's secrets.
+    #[must_use]
+    pub fn blot(&self, text: String) -> String {
+        match self.mask.blot(&text) {
+            Cow::Borrowed(_) => text,
+            Cow::Owned(blotted) => blotted,
+        }
     }
 
     /// A line of standard output or standard error.
     pub fn output_line(&self, stream: LogStream, line: &Line<'_>) {
-        let text = self.log.borrow_mut().line(&*self.outlet, stream, line);
+        let text = self.log.borrow_mut().line(&*self.outlet, &self.mask, stream, line);
         if stream == LogStream::Stderr {
             self.said.borrow_mut().note_stderr(&text);
         }
@@ -70,6 +83,7 @@ impl Voice {
                 None
             }
             Heard::Progress { percent, message } => {
+                let message = message.map(|message| self.blot(message));
                 self.outlet.progress(percent.filter(|percent| percent.is_finite()), message);
                 None
             }
@@ -87,7 +101,7 @@ impl Voice {
             "info" => message.to_owned(),
             level => format!("{level}: {message}"),
         };
-        self.log.borrow_mut().text(&*self.outlet, LogStream::Event, text);
+        self.log.borrow_mut().text(&*self.outlet, LogStream::Event, self.blot(text));
     }
 
     /// Ends the log and gives the number of lines that were passed on.

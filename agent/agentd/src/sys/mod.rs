@@ -1,5 +1,6 @@
 //! What the agent asks of the kernel: starting processes, waiting for them, looking at them.
 
+pub mod cgroup;
 pub mod descriptors;
 pub mod memory;
 pub mod procfs;

@@ -3,17 +3,19 @@
 use std::cell::RefCell;
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use conductor_agent::ctx::{Manager, server};
+use conductor_agent::policy::PolicyFile;
 use conductor_agent::runner::environment::TASK_MARK;
 use conductor_agent::runner::job::new_token;
+use conductor_agent::runner::mask::Mask;
 use conductor_agent::runner::{BaseEnvironment, Ending, Folders, Host, Job, Outlet, Plugin, Stop, Voice, oneshot, persistent};
 use conductor_agent::sys::procfs;
 use conductor_agent::sys::reaper::Reaper;
 use conductor_agent_core::{ProcessMark, TaskKey};
+use conductor_model::definition::ResourceLimits;
 use conductor_model::{LogStream, TaskId, TenantName};
 use conductor_plugin::Mode;
 use serde_json::{Map, Value, json};
@@ -31,18 +33,12 @@ pub struct Ears {
     pub progress: RefCell<Vec<Option<f64>>>,
     pub begun: RefCell<bool>,
     pub process: RefCell<Option<ProcessMark>>,
-    /// Whether lines are taken.
-    pub deaf: RefCell<bool>,
 }
 
 impl Outlet for Ears {
-    fn log(&self, stream: LogStream, text: String) -> bool {
-        if *self.deaf.borrow() {
-            return false;
-        }
+    fn log(&self, stream: LogStream, text: String) {
         *self.bytes.borrow_mut() += text.len();
         self.lines.borrow_mut().push((stream, text));
-        true
     }
 
     fn progress(&self, percent: Option<f64>, _: Option<String>) {
@@ -52,14 +48,6 @@ impl Outlet for Ears {
     fn started(&self, process: Option<ProcessMark>) {
         *self.begun.borrow_mut() = true;
         *self.process.borrow_mut() = process;
-    }
-
-    fn has_room(&self) -> bool {
-        !*self.deaf.borrow()
-    }
-
-    fn room(&self) -> Pin<Box<dyn Future<Output = ()> + '_>> {
-        Box::pin(std::future::pending())
     }
 
     fn properties(&self) {}
@@ -93,12 +81,12 @@ pub struct How {
     pub input: Value,
     pub timeout: Option<Duration>,
     pub grace: Duration,
-    pub deaf: bool,
+    pub limits: ResourceLimits,
 }
 
 impl Default for How {
     fn default() -> Self {
-        Self { input: json!({}), timeout: Some(PATIENCE), grace: Duration::from_millis(200), deaf: false }
+        Self { input: json!({}), timeout: Some(PATIENCE), grace: Duration::from_millis(200), limits: ResourceLimits::default() }
     }
 }
 
@@ -146,6 +134,8 @@ impl Rig {
             pools: Default::default(),
             speakers: Default::default(),
             manager: Manager::Alone(RefCell::default()),
+            policy: PolicyFile::new(PathBuf::new()),
+            cgroups: None,
         });
         let listener = server::listen(&socket).unwrap();
         tokio::task::spawn_local(server::serve(listener, Rc::downgrade(&host)));
@@ -155,7 +145,7 @@ impl Rig {
     /// Begins a task; it runs while the test goes on.
     pub fn begin(self: &Rc<Self>, plugin: &Rc<Plugin>, operation: &str, how: &How) -> Begun {
         let task_id = TaskId(uuid::Uuid::from_u128(rand::random()));
-        let ears = Rc::new(Ears { deaf: RefCell::new(how.deaf), ..Ears::default() });
+        let ears = Rc::new(Ears::default());
         let (stop, stop_asked) = watch::channel(None);
         let job = Rc::new(Job {
             key: TaskKey { task_id, dispatch: 1 },
@@ -170,7 +160,8 @@ impl Rig {
             node_instance: "agent-1".into(),
             run_timeout: how.timeout,
             grace: how.grace,
-            voice: Rc::new(Voice::new(ears.clone())),
+            limits: how.limits.clone(),
+            voice: Rc::new(Voice::new(ears.clone(), Mask::default())),
             stop: stop_asked,
         });
         let rig = self.clone();

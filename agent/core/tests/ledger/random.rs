@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::common::{cancel, envelope, finished, now, outcomes};
-use conductor_agent_core::{Admission, Effect, Input, Ledger, ProcessMark, Record, Step, TaskKey};
+use conductor_agent_core::{Admission, Effect, Fate, Input, Ledger, ProcessMark, Record, Step, TaskKey};
 use conductor_model::Outcome;
 use proptest::prelude::*;
 
@@ -13,12 +13,28 @@ const SLOTS: u32 = 3;
 
 #[derive(Clone, Debug)]
 enum Move {
-    Offer { task: u128, dispatch: u32, idempotent: bool },
-    Cancel { task: u128, dispatch: u32 },
-    Start { nth: usize },
-    Exit { nth: usize, outcome: Outcome },
-    Confirm { nth: usize },
+    Offer {
+        task: u128,
+        dispatch: u32,
+        idempotent: bool,
+    },
+    Cancel {
+        task: u128,
+        dispatch: u32,
+    },
+    Start {
+        nth: usize,
+    },
+    Exit {
+        nth: usize,
+        outcome: Outcome,
+    },
+    Confirm {
+        nth: usize,
+    },
     Crash,
+    /// The agent dies, and its runner goes on.
+    Restart,
     Drain,
 }
 
@@ -32,6 +48,7 @@ fn moves() -> impl Strategy<Value = Move> {
         5 => (any::<usize>(), outcome).prop_map(|(nth, outcome)| Move::Exit { nth, outcome }),
         4 => any::<usize>().prop_map(|nth| Move::Confirm { nth }),
         1 => Just(Move::Crash),
+        1 => Just(Move::Restart),
         1 => Just(Move::Drain),
     ]
 }
@@ -121,7 +138,8 @@ fn play(moves: Vec<Move>) {
                     world.follow(ledger.apply(Input::Confirmed(vec![key]), now()));
                 }
             }
-            Move::Crash => ledger = crash(&mut world),
+            Move::Crash => ledger = crash(&mut world, false),
+            Move::Restart => ledger = crash(&mut world, true),
             Move::Drain => {
                 world.draining = true;
                 world.follow(ledger.apply(Input::Drain, now()));
@@ -132,12 +150,16 @@ fn play(moves: Vec<Move>) {
     finish(&mut ledger, &mut world);
 }
 
-/// The agent dies with all its processes and comes back with its journal.
-fn crash(world: &mut World) -> Ledger {
+/// The agent dies, with all its processes unless they go on in the runner, and comes back with its journal.
+fn crash(world: &mut World, goes_on: bool) -> Ledger {
+    let runs = if goes_on { std::mem::take(&mut world.running) } else { BTreeSet::new() };
     world.running.clear();
     world.draining = false;
     let recovered = Ledger::recover(SLOTS, world.journal.clone());
-    let (ledger, step) = recovered.resume(now());
+    let fate = |key| if runs.contains(&key) { Fate::Runs } else { Fate::Gone };
+    let (ledger, step) = recovered.resume(now(), fate);
+    // What the runner has and the ledger does not know is ended.
+    world.running = ledger.begun().iter().map(|envelope| TaskKey::of(envelope)).filter(|key| runs.contains(key)).collect();
     let told: BTreeSet<_> = outcomes(&step).into_iter().map(|(task, dispatch, _)| (task, dispatch)).collect();
     for key in &world.told {
         let superseded = world.accepted.iter().any(|other| other.task_id == key.task_id && other.dispatch > key.dispatch);
@@ -162,7 +184,7 @@ fn check(ledger: &Ledger, world: &World) {
 /// Let everything end: every task that is still ours gets a result, once an agent that may start things has them.
 fn finish(ledger: &mut Ledger, world: &mut World) {
     if world.draining {
-        *ledger = crash(world);
+        *ledger = crash(world, false);
     }
     while let Some(key) = World::nth(&world.running, 0) {
         world.running.remove(&key);

@@ -1,7 +1,7 @@
 //! Stories of single tasks.
 
 use crate::common::{agent, cancel, envelope, finished, idempotent, keys_started, now, offer, outcomes, task};
-use conductor_agent_core::{Admission, Effect, Input, Ledger, ProcessMark, Record, TaskKey};
+use conductor_agent_core::{Admission, Effect, Fate, Input, Ledger, ProcessMark, Record, TaskKey};
 use conductor_model::{Outcome, Timestamp};
 
 const MARK: ProcessMark = ProcessMark { pid: 4711, start_ticks: 99 };
@@ -106,11 +106,12 @@ fn a_draining_agent_takes_and_starts_nothing() {
     offer(&mut ledger, task(2));
     ledger.apply(Input::Drain, now());
     assert_eq!(offer(&mut ledger, task(3)).admission, Some(Admission::GivenBack));
-    assert!(!ledger.is_drained());
+    assert!(ledger.is_draining());
     let step = ledger.apply(finished(1, 1, Outcome::Succeeded), now());
     assert!(keys_started(&step).is_empty());
+    assert!(!ledger.is_settled());
     ledger.apply(Input::Confirmed(vec![TaskKey::of(&task(1))]), now());
-    assert!(ledger.is_drained(), "what was accepted and not begun stays in the journal");
+    assert!(ledger.is_settled(), "what was accepted and not begun stays in the journal");
 }
 
 #[test]
@@ -139,7 +140,7 @@ fn after_a_crash_nothing_runs_twice_unless_it_may() {
     let mut orphans: Vec<_> = recovered.all_orphans().iter().map(|o| (o.key.task_id.0.as_u128(), o.process)).collect();
     orphans.sort_unstable_by_key(|(number, _)| *number);
     assert_eq!(orphans, [(1, Some(MARK)), (2, None), (4, None)]);
-    let (ledger, step) = recovered.resume(now());
+    let (ledger, step) = recovered.resume(now(), |_| Fate::Gone);
     assert_eq!(outcomes(&step), [(1, 1, Outcome::Lost), (3, 1, Outcome::Succeeded), (4, 1, Outcome::Lost)]);
     assert_eq!(keys_started(&step), [TaskKey::of(&task(2))]);
     assert_eq!(ledger.leased().len(), 4);
@@ -150,11 +151,11 @@ fn a_task_that_kills_its_agent_is_not_begun_for_ever() {
     let (mut ledger, mut journal) = agent(1);
     journal.extend(ledger.apply(Input::Offer(Box::new(idempotent(1))), now()).journal);
     for _ in 0..conductor_agent_core::limits::RERUNS_MAX {
-        let (_, step) = Ledger::recover(1, journal.clone()).resume(now());
+        let (_, step) = Ledger::recover(1, journal.clone()).resume(now(), |_| Fate::Gone);
         assert_eq!(keys_started(&step).len(), 1);
         journal.extend(step.journal);
     }
-    let (_, step) = Ledger::recover(1, journal).resume(now());
+    let (_, step) = Ledger::recover(1, journal).resume(now(), |_| Fate::Gone);
     assert_eq!(outcomes(&step), [(1, 1, Outcome::Lost)]);
 }
 
@@ -167,7 +168,7 @@ fn what_is_stored_is_not_stored_again_after_a_crash() {
     result.properties.insert("url".into(), "http://localhost".into());
     journal.extend(ledger.apply(Input::Exited { key, result }, now()).journal);
     let properties = |journal: &[Record]| {
-        let (_, step) = Ledger::recover(1, journal.to_vec()).resume(now());
+        let (_, step) = Ledger::recover(1, journal.to_vec()).resume(now(), |_| Fate::Gone);
         let [Effect::Deliver { result, .. }] = &step.effects[..] else { panic!("the result is delivered again") };
         result.properties.len()
     };
@@ -176,4 +177,34 @@ fn what_is_stored_is_not_stored_again_after_a_crash() {
     assert_eq!(outcomes(&step), [(1, 1, Outcome::Succeeded)]);
     journal.extend(step.journal);
     assert_eq!(properties(&journal), 0);
+}
+
+#[test]
+fn what_the_runner_has_goes_on_and_what_never_came_to_it_begins() {
+    let (mut first, mut journal) = agent(2);
+    for envelope in [task(1), task(2), task(3)] {
+        journal.extend(first.apply(Input::Offer(Box::new(envelope)), now()).journal);
+    }
+    drop(first);
+    let fate = |key| if key == TaskKey::of(&task(1)) { Fate::Runs } else { Fate::NotBegun };
+    let (mut ledger, step) = Ledger::recover(2, journal).resume(now(), fate);
+    assert_eq!(outcomes(&step), []);
+    assert_eq!(keys_started(&step), [TaskKey::of(&task(2))], "the slot of the one that runs stays taken");
+    let step = ledger.apply(finished(1, 1, Outcome::Succeeded), now());
+    assert_eq!(outcomes(&step), [(1, 1, Outcome::Succeeded)]);
+    assert_eq!(keys_started(&step), [TaskKey::of(&task(3))]);
+}
+
+#[test]
+fn a_task_whose_runner_is_gone_is_lost_or_begins_again() {
+    let (mut ledger, _) = agent(2);
+    offer(&mut ledger, task(1));
+    offer(&mut ledger, idempotent(2));
+    let step = ledger.apply(Input::Abandoned(TaskKey::of(&task(1))), now());
+    assert_eq!(outcomes(&step), [(1, 1, Outcome::Lost)]);
+    let step = ledger.apply(Input::Abandoned(TaskKey::of(&task(2))), now());
+    assert_eq!((outcomes(&step), keys_started(&step)), (vec![], vec![TaskKey::of(&task(2))]));
+    assert_eq!(ledger.occupied(), 1);
+    let step = ledger.apply(Input::Abandoned(TaskKey::of(&task(1))), now());
+    assert!(step.effects.is_empty(), "it is told once");
 }

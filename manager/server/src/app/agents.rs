@@ -9,7 +9,7 @@ use conductor_wire::amqp::agent_queue;
 use conductor_wire::{PROTOCOL, PROTOCOL_OLDEST};
 use serde_json::{Map, Value, json};
 
-use super::core::{Message, output_path};
+use super::core::{HandedOver, Message, output_path};
 use super::{App, AppError};
 use crate::clock;
 
@@ -112,14 +112,18 @@ impl App {
         Ok(self.inner.core.ask(|reply| Message::Cordon { tenant, agent, cordon: None, reply }).await?)
     }
 
-    /// The input of a task that is too large for the broker.
+    /// The input of a task that is too large for the broker or holds secrets, and the secrets.
     ///
     /// # Errors
     /// `not-found` when the agent has no such task.
-    pub async fn task_input_for_agent(&self, tenant: &TenantName, agent: &AgentId, task: TaskId) -> Result<Value, AppError> {
+    pub async fn task_input_for_agent(
+        &self,
+        tenant: &TenantName,
+        agent: &AgentId,
+        task: TaskId,
+    ) -> Result<HandedOver, AppError> {
         let (tenant, agent) = (tenant.clone(), agent.clone());
-        let input = self.inner.core.ask(|reply| Message::TaskInput { tenant, agent, task, reply }).await?;
-        Ok(Value::clone(&input))
+        Ok(self.inner.core.ask(|reply| Message::TaskInput { tenant, agent, task, reply }).await?)
     }
 
     /// Keeps an output that is too large for the broker until the task's report names it.

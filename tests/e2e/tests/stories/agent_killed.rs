@@ -1,7 +1,10 @@
-//! kill -9 of an agent while its tasks run: each goes on as its definition says, and no other way.
+//! kill -9 of an agent while its tasks run. Its runner goes on: nothing is lost, nothing runs twice. Where the runner is
+//! killed as well each task goes on as its definition says, and no other way.
 
-use conductor_client::WorkflowView;
-use conductor_e2e::{AgentSpec, Stack, StackOptions, agent_task, is_running, step, workflow};
+use std::path::Path;
+
+use conductor_client::{Client, WorkflowView};
+use conductor_e2e::{AgentSpec, Stack, StackOptions, agent_task, is_running, pack_files, step, until, workflow};
 use conductor_model::{TaskStatus, WorkflowId, WorkflowStatus};
 use serde_json::json;
 
@@ -60,15 +63,99 @@ async fn assert_each_went_as_it_may(stack: &Stack, three: &Three) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_agent_that_comes_back_knows_what_it_had_begun() {
+async fn tasks_outlive_their_agent() {
+    let (mut stack, three) = three_begun(Stack::options()).await;
+    stack.agent("agent-1").kill9();
+    stack.agent("agent-1").start();
+    stack.wait_for_agent("agent-1", "active").await;
+    stack.effects.open_gate("open");
+    for (id, step) in [(three.once, "once"), (three.again, "again"), (three.retried, "retried")] {
+        let view = stack.wait_for_end(id, 60).await;
+        assert_eq!(view.status, WorkflowStatus::Completed, "{view:#?}");
+        assert_eq!(view.tasks.len(), 1, "{view:#?}");
+        assert_eq!(stack.effects.beginnings_of(step).len(), 1, "it ran once");
+    }
+}
+
+/// Says 3,000 numbered lines, waits for the gate, and says as many again.
+const SPEAKER: &str = "#!/bin/sh\n\
+    cd \"$CONDUCTOR_PLUGIN_DIR\"; i=0; while [ $i -lt 3000 ]; do echo line $i; i=$((i+1)); done\n\
+    while ! [ -e speak.sh.open ]; do sleep 0.05; done\n\
+    while [ $i -lt 6000 ]; do echo line $i; i=$((i+1)); done\n\
+    echo '{\"type\":\"output\",\"values\":{\"said\":6000}}' >&3\n";
+const SPEAKER_MANIFEST: &str = "name: speaker\nversion: 1.0.0\nentrypoint: speak.sh\noperations:\n  speak: {}\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_line_and_the_result_arrive_once_and_in_order_over_the_death_of_the_agent() {
+    let mut stack = Stack::options().agent(AgentSpec::new("agent-1")).start().await;
+    let plugin = pack_files(&[("plugin.yaml", SPEAKER_MANIFEST, false), ("speak.sh", SPEAKER, true)]);
+    stack.client().upload_plugin(plugin, "application/gzip").await.unwrap();
+    let task = json!({"name": "speak", "agent": {"plugin": "speaker", "operation": "speak"}});
+    stack.define(&[task], &[workflow("speak", &[step("speak", "speak", json!({}))])]).await;
+    let id = stack.run("speak", json!({})).await;
+    let running = stack.wait_for_task(id, "speak", 60, |task| task.status == TaskStatus::InProgress).await;
+    let task_id = running.task_id.to_string();
+    let client = stack.client();
+    wait_for_lines(&client, &task_id, 100).await;
+    stack.agent("agent-1").kill9();
+    open_gates(&stack.agent("agent-1").data_dir());
+    stack.agent("agent-1").start();
+
+    let view = stack.wait_for_end(id, 60).await;
+    assert_eq!((view.status, view.tasks.len()), (WorkflowStatus::Completed, 1), "{view:#?}");
+    assert_eq!(view.tasks[0].output_data["said"], json!(6000), "{view:#?}");
+    let lines = wait_for_lines(&client, &task_id, 6000).await;
+    let expected: Vec<String> = (0..6000).map(|number| format!("line {number}")).collect();
+    assert!(lines == expected, "{} lines came", lines.len());
+}
+
+/// Waits until so many lines of a task are stored; all of them.
+async fn wait_for_lines(client: &Client, task: &str, count: usize) -> Vec<String> {
+    until(&format!("{count} lines are stored"), 60, async || {
+        let mut lines = Vec::new();
+        let mut after = 0;
+        loop {
+            let page = client.task_logs(task, after, 1000).await.map_err(|error| error.to_string())?;
+            if page.lines.is_empty() {
+                break;
+            }
+            after = page.next_after;
+            lines.extend(page.lines.into_iter().map(|line| line.text));
+        }
+        if lines.len() >= count { Ok(lines) } else { Err(format!("{} lines", lines.len())) }
+    })
+    .await
+}
+
+/// Opens the gate beside each copy of the speaker.
+fn open_gates(data: &Path) {
+    for plugin in std::fs::read_dir(data.join("plugins")).unwrap().flatten() {
+        if plugin.path().join("speak.sh").is_file() {
+            std::fs::write(plugin.path().join("speak.sh.open"), "").unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_whose_runner_died_too_knows_what_it_had_begun() {
     let (mut stack, three) = three_begun(Stack::options()).await;
     let orphans: Vec<i32> = stack.effects.all().iter().map(|effect| effect.pid).collect();
     stack.agent("agent-1").kill9();
-    assert!(orphans.iter().all(|&pid| is_running(pid)), "killing the agent alone leaves its processes");
+    stack.agent("agent-1").kill9_runner();
+    assert!(orphans.iter().all(|&pid| is_running(pid)), "killing both leaves the tasks' processes");
     stack.agent("agent-1").start();
 
     assert_each_went_as_it_may(&stack, &three).await;
     assert!(!orphans.iter().any(|&pid| is_running(pid)), "what the dead agent had begun was killed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_whose_runner_dies_under_it_starts_another() {
+    let (mut stack, three) = three_begun(Stack::options()).await;
+    let orphans: Vec<i32> = stack.effects.all().iter().map(|effect| effect.pid).collect();
+    stack.agent("agent-1").kill9_runner();
+    assert_each_went_as_it_may(&stack, &three).await;
+    assert!(!orphans.iter().any(|&pid| is_running(pid)), "what the dead runner had begun was killed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -84,12 +84,20 @@ async fn one_process_of_a_persistent_plugin_serves_many_tasks_and_is_replaced_wh
     assert!(first.len() <= 2, "no more processes than slots: {first:?}");
     let id = stack.run("crash", json!({})).await;
     assert_eq!(stack.wait_for_end(id, 30).await.status, WorkflowStatus::Failed);
-    assert!(pids(&stack).await.len() <= 2);
+    let before = pids(&stack).await;
+    assert!(before.len() <= 2);
 
     stack.agent("agent-1").kill9();
     stack.agent("agent-1").start();
+    let kept = pids(&stack).await;
+    assert!(!kept.is_disjoint(&before), "the runner goes on, and its processes serve the next agent: {before:?} {kept:?}");
+
+    stack.agent("agent-1").kill9();
+    stack.agent("agent-1").kill9_runner();
+    stack.agent("agent-1").start();
+    let first = &kept | &before;
     let last = pids(&stack).await;
-    assert!(last.is_disjoint(&first), "the processes of the dead agent are not used again: {first:?} {last:?}");
+    assert!(last.is_disjoint(&first), "the processes of the dead runner are not used again: {first:?} {last:?}");
     until("they are gone", 15, async || {
         let running =
             processes_of(&stack.folder().join("agent-1")).into_iter().filter(|found| found.command.contains("echo.py")).count();

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use conductor_model::{AgentId, AgentRecord, TaskId};
 use conductor_wire::agent_api::{AgentHello, AgentWelcome};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -91,17 +91,22 @@ async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The input of a task that is too large for a message.
+/// The input of a task that is too large for a message, or holds secrets. With `secrets=true` an object with `input`, and with
+/// `secrets`: values in it that must not leave the host again.
 #[utoipa::path(get, path = "/api/v1/agents/{id}/tasks/{task}/input", tag = "agents",
-    params(("id" = String, Path), ("task" = String, Path)),
+    params(("id" = String, Path), ("task" = String, Path), ("secrets" = Option<bool>, Query)),
     responses((status = 200, body = Object), (status = 404, description = "The agent has no such task")))]
 async fn input(
     State(state): State<ApiState>,
     caller: Caller,
     Path((id, task)): Path<(String, String)>,
+    params: Params,
 ) -> Result<Json<Value>, ApiError> {
     let id: AgentId = name_in_path(&id)?;
-    Ok(Json(state.app.task_input_for_agent(&caller.tenant, &id, task_id(&task)?).await?))
+    let with_secrets = params.flag("secrets", false)?;
+    let handed = state.app.task_input_for_agent(&caller.tenant, &id, task_id(&task)?).await?;
+    let input = Value::clone(&handed.input);
+    Ok(Json(if with_secrets { json!({ "input": input, "secrets": handed.secrets }) } else { input }))
 }
 
 /// Keeps an output that is too large for a message; the agent's report names it afterwards.

@@ -1,13 +1,13 @@
 //! Starting, controlling and updating workflows.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
-use conductor_engine::{Context, Event, Plan, Refusal, Run, StartRequest, WorkerUpdate};
+use conductor_engine::{Context, Event, Plan, Refusal, Run, Sealed, StartRequest, WorkerUpdate};
 use conductor_model::{AgentId, IdempotencyStrategy, TaskId, TenantName, WorkflowId, WorkflowStatus};
-use serde_json::Value;
 
 use super::follow_up::Launched;
-use super::message::{Answer, CommandError, Reply, StartKey, StartOrder, UpdateOrder};
+use super::message::{Answer, CommandError, HandedOver, Reply, StartKey, StartOrder, UpdateOrder};
 use super::{AsItIsNow, Core, DecideError};
 
 impl Core {
@@ -188,19 +188,27 @@ impl Core {
         }
     }
 
-    /// The input of a task that an agent has.
-    pub(super) fn task_input(&mut self, tenant: &TenantName, agent: &AgentId, task: TaskId, reply: Reply<Arc<Value>>) {
+    /// The input of a task that an agent has, and the secrets in it.
+    pub(super) fn task_input(&mut self, tenant: &TenantName, agent: &AgentId, task: TaskId, reply: Reply<HandedOver>) {
         let holds = self.index.claim(task).is_some_and(|(holder, _, _)| holder == agent);
         let found = match self.workflow_of_task(tenant, task) {
             Ok(Some(workflow)) if holds => self.runs.peek(workflow).and_then(|run| {
-                let look_up = |sealed, name: &str| self.outlets.performers.look_up(tenant, sealed, name);
+                let secrets = RefCell::new(Vec::new());
+                let look_up = |sealed, name: &str| {
+                    let found = self.outlets.performers.look_up(tenant, sealed, name);
+                    if let (Sealed::Secret, Some(secret)) = (sealed, &found) {
+                        secrets.borrow_mut().push(secret.clone());
+                    }
+                    found
+                };
                 let revealed = run.revealed_input(task, &look_up).map(Arc::new);
-                revealed.or_else(|| Some(Arc::clone(&run.task(task)?.input)))
+                let input = revealed.or_else(|| Some(Arc::clone(&run.task(task)?.input)))?;
+                Some(HandedOver { input, secrets: secrets.take() })
             }),
             _ => None,
         };
         match found {
-            Some(input) => reply.answer(input),
+            Some(handed) => reply.answer(handed),
             None => {
                 let _ = reply.send(Err(CommandError::UnknownTask(task)));
             }

@@ -208,6 +208,21 @@ pub struct Announcement {
     pub data: Value,
 }
 
+/// An input as it is handed over to an agent.
+#[derive(Clone)]
+pub struct HandedOver {
+    /// With everything looked up.
+    pub input: Arc<Value>,
+    /// Values of secrets in it.
+    pub secrets: Vec<String>,
+}
+
+impl std::fmt::Debug for HandedOver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HandedOver").finish_non_exhaustive()
+    }
+}
+
 /// What the deciding thread can be told.
 #[expect(missing_docs, reason = "the fields are those of the use cases in `app`, which say what they mean")]
 pub enum Message {
@@ -257,8 +272,8 @@ pub enum Message {
     Lease { from: Sender, lease: Lease },
     /// Has the agent this task?
     Holds { tenant: TenantName, agent: AgentId, task: TaskId, reply: Reply<()> },
-    /// An input too large for the broker.
-    TaskInput { tenant: TenantName, agent: AgentId, task: TaskId, reply: Reply<Arc<Value>> },
+    /// An input too large for the broker, or with secrets.
+    TaskInput { tenant: TenantName, agent: AgentId, task: TaskId, reply: Reply<HandedOver> },
     /// The decision is stored that wants this work done.
     Perform { turn: Turn, lane: Lane },
     /// What came of work on a task.

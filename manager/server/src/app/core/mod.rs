@@ -41,7 +41,9 @@ mod turns;
 #[cfg(test)]
 pub(crate) use follow_up::NESTING_MAX;
 pub use index::QueueView;
-pub use message::{Announcement, CommandError, CoreHandle, HandedOut, Message, PollRequest, Sender, StartOrder, UpdateOrder};
+pub use message::{
+    Announcement, CommandError, CoreHandle, HandedOut, HandedOver, Message, PollRequest, Sender, StartOrder, UpdateOrder,
+};
 pub use performing::Turn;
 pub use poll_data::PollSeen;
 pub(crate) use reports::output_path;
