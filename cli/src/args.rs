@@ -35,6 +35,9 @@ pub struct Common {
     /// The token to show it.
     #[arg(long, env = "CONDUCTOR_TOKEN", hide_env_values = true, global = true, value_name = "TOKEN")]
     pub token: Option<String>,
+    /// Certificate of the authority that issued the manager's, in PEM [default: /etc/conductor/ca.crt, where there is one].
+    #[arg(long, env = "CONDUCTOR_CA_FILE", global = true, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
     /// How data is written to standard output.
     #[arg(short, long, value_enum, default_value_t, global = true, value_name = "FORMAT")]
     pub output: Format,

@@ -15,6 +15,15 @@ pub enum CliError {
     /// The manager refused or cannot be reached.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// A file that is to name the manager's authority.
+    #[error("{} cannot be used as the manager's authority", .path.display())]
+    Authority {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: ClientError,
+    },
     /// A file that cannot be read.
     #[error("{} cannot be read", .path.display())]
     Read {
@@ -100,6 +109,7 @@ impl CliError {
             Self::StillBusy { .. } => Exit::WorkflowTimedOut,
             Self::Client(_) => Exit::Unreachable,
             Self::Read { .. }
+            | Self::Authority { .. }
             | Self::Write { .. }
             | Self::Definition { .. }
             | Self::Definitions { .. }
@@ -113,7 +123,7 @@ impl CliError {
     /// What to do next; may be empty.
     pub fn hint(&self) -> &str {
         match self {
-            Self::Client(error) => error.hint(),
+            Self::Client(error) | Self::Authority { source: error, .. } => error.hint(),
             Self::Archive { hint, .. } => hint,
             Self::StillBusy { .. } => "wait longer with --timeout-seconds, or see `conductor agents get` for what it has",
             Self::Pack(PackError::NotAPlugin { .. }) => {

@@ -24,6 +24,9 @@ pub enum ClientError {
         #[source]
         source: reqwest::Error,
     },
+    /// A file that is to name authorities names none.
+    #[error("there is no certificate of an authority in it")]
+    NoAuthority,
     /// Nobody answers there, or not in time.
     #[error("the manager at {url} does not answer")]
     Unreachable {
@@ -158,6 +161,11 @@ impl ClientError {
     pub fn hint(&self) -> &str {
         match self {
             Self::Address { .. } => "give it as in http://127.0.0.1:53333, with --url or CONDUCTOR_URL",
+            Self::Unreachable { source, .. } if is_distrust(source) => {
+                "its certificate is not trusted here: name the authority's certificate with --ca-file or CONDUCTOR_CA_FILE \
+                 (on the manager's host: /var/lib/conductor/pki/ca.crt)"
+            }
+            Self::NoAuthority => "it is a PEM file that begins with -----BEGIN CERTIFICATE-----",
             Self::Unreachable { .. } => "is it running there? `make dev` starts one; --url or CONDUCTOR_URL says where it is",
             Self::Refused(refusal) if refusal.status == 401 => "give the manager's token with --token or CONDUCTOR_TOKEN",
             Self::Refused(refusal) if !refusal.hint.is_empty() => &refusal.hint,
@@ -165,6 +173,21 @@ impl ClientError {
             _ => "",
         }
     }
+}
+
+/// Whether a connection failed because the other side could not show a certificate that is trusted.
+fn is_distrust(error: &reqwest::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        // Wrapped in errors of input and output, which do not show it as their source.
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let tls = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()).or_else(|| error.downcast_ref());
+        if let Some(rustls::Error::InvalidCertificate(_)) = tls {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 #[cfg(test)]

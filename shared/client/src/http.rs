@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
-use reqwest::{Method, Response, Url};
+use reqwest::{Certificate, Method, Response, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -39,6 +39,22 @@ impl Client {
     /// # Errors
     /// When `url` is no address, `token` cannot be sent, or no TLS provider was installed.
     pub fn new(url: &str, token: Option<&str>) -> Result<Self, ClientError> {
+        Self::build(url, token, None)
+    }
+
+    /// The same for a manager whose certificate was issued by one of the authorities in `ca_pem`, and by no other.
+    ///
+    /// # Errors
+    /// As [`Client::new`], and when there is no certificate in `ca_pem`.
+    pub fn trusting(url: &str, token: Option<&str>, ca_pem: &[u8]) -> Result<Self, ClientError> {
+        let certificates = Certificate::from_pem_bundle(ca_pem).map_err(|source| ClientError::Setup { source })?;
+        if certificates.is_empty() {
+            return Err(ClientError::NoAuthority);
+        }
+        Self::build(url, token, Some(certificates))
+    }
+
+    fn build(url: &str, token: Option<&str>, authorities: Option<Vec<Certificate>>) -> Result<Self, ClientError> {
         let base = parse_base(url)?;
         let mut headers = reqwest::header::HeaderMap::new();
         if let Some(token) = token {
@@ -49,7 +65,11 @@ impl Client {
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
-        let http = reqwest::Client::builder()
+        let mut builder = reqwest::Client::builder();
+        if let Some(authorities) = authorities {
+            builder = builder.tls_certs_only(authorities);
+        }
+        let http = builder
             .default_headers(headers)
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true)

@@ -112,3 +112,11 @@ async fn nobody_there_is_temporary() {
     let error = Client::new(&url, None).unwrap().health().await.unwrap_err();
     assert!(matches!(error, ClientError::Unreachable { .. }) && error.is_temporary());
 }
+
+#[test]
+fn a_file_without_certificates_names_no_authority() {
+    install_tls_provider();
+    let error = Client::trusting("https://127.0.0.1:1", None, b"not a certificate\n").unwrap_err();
+    assert!(matches!(error, ClientError::NoAuthority), "{error}");
+    assert!(error.hint().contains("BEGIN CERTIFICATE"), "{}", error.hint());
+}
