@@ -73,7 +73,14 @@ pub async fn run(settings: Settings) -> Result<(), LifeError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(LifeError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(LifeError::Signals)?;
     let (daemon, recovered, journal_events) = set_up(settings)?;
-    let runner = daemon.runner.connect().await;
+    let runner = tokio::select! {
+        runner = daemon.runner.connect() => runner,
+        // Without a runner nothing of ours runs.
+        asked = either(&mut terminate, &mut interrupt) => {
+            tracing::info!(signal = asked, "stopped before there was a runner");
+            return Ok(());
+        }
+    };
     let (end, ended) = watch::channel(false);
     tokio::task::spawn_local(heed_journal(daemon.clone(), journal_events));
     go_on(&daemon, recovered, runner).await;

@@ -139,7 +139,8 @@ pub async fn run(options: RunnerOptions) -> Result<(), RunnerError> {
                 continue;
             }
             () = tokio::time::sleep(RENEW_LOOK), if renews => {
-                if desks.all().iter().all(|desk| desk.is_at_rest()) {
+                let opening = desks.opening.try_lock();
+                if opening.is_ok() && desks.all().iter().all(|desk| desk.is_at_rest()) {
                     renews = false;
                     renewal::renew(&desks);
                 }
