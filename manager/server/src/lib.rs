@@ -4,6 +4,7 @@
 //! - [`app`]: the use cases, and the one thread on which everything is decided.
 //! - [`serve`]: bringing all of it up, and down again.
 //! - [`config`]: what can be set; [`cmd`]: the command line; [`dev`]: the whole system in one folder, for development.
+//! - [`pki`]: the certificate authority and the key that tasks are signed with.
 //! - [`broker`]: outbox → RabbitMQ with confirms; RabbitMQ → events. The only module that names lapin.
 
 pub mod api;
@@ -13,6 +14,7 @@ pub mod clock;
 pub mod cmd;
 pub mod config;
 pub mod dev;
+pub mod pki;
 mod serve;
 
 pub use serve::{Ready, ServeError, serve};

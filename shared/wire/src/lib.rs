@@ -5,6 +5,7 @@
 
 pub mod agent_api;
 pub mod amqp;
+pub mod identity;
 pub mod plugin_io;
 pub mod problem;
 
