@@ -224,6 +224,15 @@ pub enum AgentsCommand {
         #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
         timeout_seconds: u64,
     },
+    /// Tokens that let hosts in.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Let a host in that waits.
+    Approve { id: String },
+    /// Turn a host away that waits.
+    Reject { id: String },
+    /// Take an agent's identity back, at once.
+    Revoke { id: String },
     /// Forget an agent that is not to come back.
     Delete {
         id: String,
@@ -231,6 +240,57 @@ pub enum AgentsCommand {
         #[arg(long)]
         force: bool,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Make a token, and print what to give to hosts: this once.
+    Create {
+        /// A label of every agent that it lets in; may be given several times.
+        #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
+        labels: Vec<(String, String)>,
+        /// The pool that they are in.
+        #[arg(long)]
+        pool: Option<String>,
+        /// How long it is good, as in 90s, 30m, 1h or 7d.
+        #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = seconds)]
+        ttl: u64,
+        /// How many agents it may let in.
+        #[arg(long, default_value_t = 1)]
+        uses: u32,
+        /// Hosts' addresses, as in 10.0.0.0/8; may be given several times [default: any]
+        #[arg(long = "network", value_name = "CIDR")]
+        networks: Vec<String>,
+        /// Somebody must say yes to each host (conductor agents approve).
+        #[arg(long)]
+        manual: bool,
+    },
+    /// All tokens, without their secrets.
+    List,
+    /// Delete a token; agents that it let in stay.
+    Delete { id: String },
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        Some(_) | None => Err("a label is written KEY=VALUE".to_owned()),
+    }
+}
+
+/// A duration as in `1h`, in seconds.
+fn seconds(text: &str) -> Result<u64, String> {
+    let unit = text.chars().next_back().filter(char::is_ascii_alphabetic);
+    let factor = match unit {
+        None | Some('s') => 1,
+        Some('m') => 60,
+        Some('h') => 3600,
+        Some('d') => 24 * 3600,
+        Some(_) => return Err("a duration is written as in 90s, 30m, 1h or 7d".to_owned()),
+    };
+    let number = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic()).parse::<u64>();
+    let seconds = number.ok().and_then(|number| number.checked_mul(factor)).filter(|seconds| *seconds > 0);
+    seconds.ok_or_else(|| "a duration is written as in 90s, 30m, 1h or 7d".to_owned())
 }
 
 #[derive(Debug, Subcommand)]

@@ -5,6 +5,7 @@ pub mod cmd;
 pub mod ctx;
 pub mod daemon;
 pub mod facts;
+pub mod identity;
 pub mod journal;
 pub mod link;
 pub mod plugins;

@@ -18,7 +18,7 @@ pub const DEFAULT_FILE: &str = "/etc/conductor/agent.toml";
 pub struct Settings {
     /// The agent's id, unique in the installation. Empty = the host's name.
     pub id: String,
-    /// The manager's address, as in `https://conductor.example:8700`.
+    /// The manager's address, as in `https://conductor.example:53333`. Empty = the one that the host was enrolled with.
     pub manager: String,
     /// What the agent shows to be let in.
     pub token: String,
@@ -52,7 +52,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             id: String::new(),
-            manager: "http://127.0.0.1:8700".to_owned(),
+            manager: String::new(),
             token: String::new(),
             data_dir: PathBuf::from("/var/lib/conductor-agent"),
             slots: 0,

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use conductor_client::{AgentView, Client};
+use conductor_client::{AgentView, Client, NewEnrolmentToken};
 use serde_json::Value;
 
-use crate::args::AgentsCommand;
+use crate::args::{AgentsCommand, TokenCommand};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::{Format, Rows, cell, show, show_tree};
@@ -35,12 +35,78 @@ pub async fn run(client: &Client, format: Format, command: Option<AgentsCommand>
             drained.unwrap_or_else(|_| Err(CliError::StillBusy { agent: id.clone(), timeout_seconds }))?;
             eprintln!("{id} has no tasks and is given nothing new; `conductor agents uncordon {id}` ends that");
         }
+        AgentsCommand::Token(command) => token(client, format, command).await?,
+        AgentsCommand::Approve { id } => {
+            client.decide_enrolment(&id, true).await?;
+            eprintln!("{id} is let in");
+        }
+        AgentsCommand::Reject { id } => {
+            client.decide_enrolment(&id, false).await?;
+            eprintln!("{id} is turned away");
+        }
+        AgentsCommand::Revoke { id } => {
+            client.revoke_agent(&id).await?;
+            eprintln!("the identity of {id} is good for nothing any more");
+        }
         AgentsCommand::Delete { id, force } => {
             client.remove_agent(&id, force).await?;
             eprintln!("{id} is forgotten");
         }
     }
     Ok(Exit::Success)
+}
+
+async fn token(client: &Client, format: Format, command: TokenCommand) -> Result<(), CliError> {
+    match command {
+        TokenCommand::Create { labels, pool, ttl, uses, networks, manual } => {
+            let new = NewEnrolmentToken {
+                labels: labels.into_iter().collect(),
+                pool,
+                ttl_seconds: ttl,
+                uses,
+                networks,
+                approval: if manual { "manual" } else { "automatic" }.to_owned(),
+            };
+            let made = client.create_enrolment_token(&new).await?;
+            match format {
+                Format::Json | Format::Yaml => show_tree(format, &made)?,
+                Format::Table => {
+                    // The string alone on standard output, for scripts.
+                    println!("{}", text_of(&made, "enrolment_string"));
+                    eprintln!("on a host with the agent:  conductor-agent enroll STRING");
+                    eprintln!("on a host without:         {}", text_of(&made, "installer"));
+                }
+            }
+        }
+        TokenCommand::List => {
+            let tokens = client.enrolment_tokens().await?;
+            show(format, &tokens, |tokens| token_rows(tokens))?;
+        }
+        TokenCommand::Delete { id } => {
+            client.delete_enrolment_token(&id).await?;
+            eprintln!("token {id} is deleted");
+        }
+    }
+    Ok(())
+}
+
+fn token_rows(tokens: &[Value]) -> Rows {
+    let mut rows = Rows::new(&["TOKEN", "USED", "EXPIRES", "APPROVAL", "LABELS", "NETWORKS"], "no tokens");
+    for token in tokens {
+        rows.push([
+            text_of(token, "id"),
+            format!("{}/{}", cell(&token["used"]), cell(&token["uses"])),
+            moment(&token["expires_at"]),
+            text_of(token, "approval"),
+            cell(&token["labels"]),
+            cell(&token["networks"]),
+        ]);
+    }
+    rows
+}
+
+fn text_of(value: &Value, key: &str) -> String {
+    value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 /// Waits until an agent has no tasks, saying how many are left whenever that changes.

@@ -29,6 +29,8 @@ pub enum Misfit {
     Cordoned,
     /// Speaks a protocol outside the manager's window.
     Unsupported,
+    /// Two hosts speak in its name.
+    Quarantined,
     /// A required label or fact.
     Lacks,
     /// No free slot.
@@ -124,9 +126,13 @@ fn phrase_counted(filter: Misfit, what: &str, count: usize) -> String {
         Misfit::Offline => "offline".to_owned(),
         Misfit::Draining => "draining".to_owned(),
         Misfit::Cordoned => "cordoned".to_owned(),
-        Misfit::Tenant | Misfit::Target | Misfit::Excluded | Misfit::Unsupported | Misfit::Lacks | Misfit::Full => {
-            phrase(filter, what, count)
-        }
+        Misfit::Tenant
+        | Misfit::Target
+        | Misfit::Excluded
+        | Misfit::Unsupported
+        | Misfit::Quarantined
+        | Misfit::Lacks
+        | Misfit::Full => phrase(filter, what, count),
     }
 }
 
@@ -140,6 +146,7 @@ fn phrase(filter: Misfit, what: &str, count: usize) -> String {
         Misfit::Draining => "is draining".to_owned(),
         Misfit::Offline => "is offline".to_owned(),
         Misfit::Cordoned => "is cordoned".to_owned(),
+        Misfit::Quarantined => format!("{} quarantined, because two hosts speak in one name", if one { "is" } else { "are" }),
         Misfit::Unsupported => format!("speak{} a protocol that this manager does not", if one { "s" } else { "" }),
         Misfit::Lacks => format!("lack{} {what}", if one { "s" } else { "" }),
         Misfit::Full => format!("{} no free slot", if one { "has" } else { "have" }),
@@ -160,8 +167,12 @@ fn reason(request: &Request<'_>, candidate: &Candidate<'_>, filter: Misfit) -> S
             Some(reason) => format!("is cordoned: {reason}"),
             None => phrase(filter, "", 1),
         },
-        Misfit::Tenant | Misfit::Target | Misfit::Excluded | Misfit::Draining | Misfit::Offline | Misfit::Unsupported => {
-            phrase(filter, "", 1)
-        }
+        Misfit::Tenant
+        | Misfit::Target
+        | Misfit::Excluded
+        | Misfit::Draining
+        | Misfit::Offline
+        | Misfit::Unsupported
+        | Misfit::Quarantined => phrase(filter, "", 1),
     }
 }

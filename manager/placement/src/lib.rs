@@ -112,6 +112,7 @@ pub(crate) fn misfit(request: &Request<'_>, candidate: &Candidate<'_>, buffer: u
         AgentState::Draining => return Some(Misfit::Draining),
         AgentState::Offline => return Some(Misfit::Offline),
         AgentState::Unsupported => return Some(Misfit::Unsupported),
+        AgentState::Quarantined => return Some(Misfit::Quarantined),
     }
     if agent.cordon.is_some() {
         return Some(Misfit::Cordoned);

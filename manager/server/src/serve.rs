@@ -6,16 +6,23 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
+use axum::Router;
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
 use conductor_store::{OpenError, SqliteStore, Store, StoreError};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
+use crate::accounts::{Accounts, AccountsError};
 use crate::api;
+use crate::app::trust::Trust;
 use crate::app::{App, AppError, ensure_admin_token};
-use crate::config::Settings;
+use crate::clock;
+use crate::config::{AgentAccounts, Settings};
+use crate::listen::{Peer, PlainListener, TlsListener};
+use crate::pki::{self, Authority, PkiError, TaskSigner};
 
 /// Requests that are under way at the end get so long to finish.
 const REQUESTS_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -47,6 +54,12 @@ pub enum ServeError {
     /// The folder for files cannot be used.
     #[error("the folder for files cannot be used")]
     Files(#[source] crate::app::files::FileError),
+    /// Keys or certificates cannot be used.
+    #[error("keys or certificates cannot be used")]
+    Pki(#[source] PkiError),
+    /// Agents' users on RabbitMQ cannot be kept.
+    #[error("agents' users on RabbitMQ cannot be kept")]
+    Accounts(#[source] AccountsError),
     /// The address is taken or not ours.
     #[error("cannot listen on {address}; set `listen` to an address of this host and a free port")]
     Listen {
@@ -81,11 +94,27 @@ pub async fn serve(
         .map_err(|source| ServeError::DataDir { path: settings.data_dir.clone(), source })?;
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&settings.store_path()).map_err(ServeError::Open)?);
     ensure_admin_token(store.as_ref(), &settings.admin_token_file()).map_err(ServeError::Token)?;
+    let now = clock::now();
+    let signer = TaskSigner::open_or_create(&settings.pki_dir()).map_err(ServeError::Pki)?;
+    let authority = Authority::open_or_create(&settings.pki_dir(), now).map_err(ServeError::Pki)?;
+    let accounts = Accounts::new(&settings, authority.certificate_pem(), signer.sign(b"broker accounts").as_bytes());
+    let accounts = Arc::new(accounts.map_err(ServeError::Accounts)?);
+    if settings.broker.agent_accounts == AgentAccounts::Certificate {
+        // For RabbitMQ on this host; one elsewhere is given its own.
+        authority.ensure_server("broker", &settings.server_names(), now).map_err(ServeError::Pki)?;
+    }
+    let tls = if settings.tls.enabled {
+        let files = authority.ensure_server("server", &settings.server_names(), now).map_err(ServeError::Pki)?;
+        Some(pki::server_config(&authority, &files).map_err(ServeError::Pki)?)
+    } else {
+        None
+    };
+    let trust = Arc::new(Trust::open(authority, signer, store.as_ref()).map_err(ServeError::Rebuild)?);
     let metrics = api::Metrics::default();
     let counters = metrics.register(crate::app::metrics::Metrics::register);
-    let (app, broker) = App::start(&settings, Arc::clone(&store), counters).map_err(ServeError::Rebuild)?;
+    let (app, broker) = App::start(&settings, Arc::clone(&store), counters, trust, accounts).map_err(ServeError::Rebuild)?;
     app.refresh_events().await.map_err(ServeError::Events)?;
-    let (close, mut closing) = watch::channel(false);
+    let (close, closing) = watch::channel(false);
     let (stop, stopped) = watch::channel(false);
     let router = api::router(app.clone(), metrics, closing.clone()).map_err(ServeError::Files)?;
     let listener =
@@ -101,14 +130,14 @@ pub async fn serve(
     if let Some(ready) = ready {
         let _ = ready.send(Ready { address });
     }
-    // Small answers must not wait for more to come.
-    let listener = listener.tap_io(|connection| {
-        let _ = connection.set_nodelay(true);
-    });
-    let http = axum::serve(listener, router).with_graceful_shutdown(async move {
-        let _ = closing.wait_for(|close| *close).await;
-    });
-    let mut http = tokio::spawn(http.into_future());
+    let mut http = match tls {
+        Some(config) => {
+            let listener =
+                TlsListener::new(listener, config).map_err(|source| ServeError::Listen { address: settings.listen, source })?;
+            tokio::spawn(answer(listener, router, closing))
+        }
+        None => tokio::spawn(answer(PlainListener(listener), router, closing)),
+    };
     let served = tokio::select! {
         () = shutdown => {
             tracing::info!("stopping");
@@ -133,4 +162,18 @@ pub async fn serve(
         Ok(result) => result.map_err(ServeError::Http),
         Err(error) => Err(ServeError::Http(std::io::Error::other(error))),
     }
+}
+
+/// Answers requests until `closing` turns true and those that are under way are done.
+async fn answer<L>(listener: L, router: Router, mut closing: watch::Receiver<bool>) -> std::io::Result<()>
+where
+    L: Listener<Addr = Peer>,
+    Peer: for<'a> Connected<IncomingStream<'a, L>>,
+{
+    let service = router.into_make_service_with_connect_info::<Peer>();
+    axum::serve(listener, service)
+        .with_graceful_shutdown(async move {
+            let _ = closing.wait_for(|close| *close).await;
+        })
+        .await
 }

@@ -13,6 +13,10 @@ pub enum DocumentKind {
     Secret,
     /// A value of the environment.
     Environment,
+    /// A token that lets hosts in as agents (JSON); its secret is not in it.
+    EnrolmentToken,
+    /// Which certificates of an agent are good (JSON).
+    AgentIdentity,
 }
 
 impl DocumentKind {
@@ -24,6 +28,8 @@ impl DocumentKind {
             Self::Schema => "schema",
             Self::Secret => "secret",
             Self::Environment => "environment",
+            Self::EnrolmentToken => "enrolment-token",
+            Self::AgentIdentity => "agent-identity",
         }
     }
 }

@@ -21,6 +21,8 @@ pub enum AgentState {
     Offline,
     /// Speaks a protocol outside the manager's window.
     Unsupported,
+    /// Two hosts speak in its name; neither gets work.
+    Quarantined,
 }
 
 /// One agent. `labels` are what operators say of it, `facts` what it found out itself.
@@ -74,6 +76,7 @@ impl AgentState {
             Self::Draining => "draining",
             Self::Offline => "offline",
             Self::Unsupported => "unsupported",
+            Self::Quarantined => "quarantined",
         }
     }
 }

@@ -46,6 +46,13 @@ pub struct AgentWelcome {
     pub manager_time_ms: i64,
     /// How many messages to take ahead of the free slots.
     pub prefetch: u16,
+    /// Whether the agent has a user of its own on the broker, in whose name it sends.
+    #[serde(default)]
+    pub own_account: bool,
+    /// The key that tasks are verified with, in hexadecimal. An agent that was enrolled has it from there and does not
+    /// believe this one.
+    #[serde(default)]
+    pub task_key: String,
 }
 
 /// The answer to `GET /api/v1/agents/{id}/tasks/{task}/input?secrets=true`: an input as it is handed over.

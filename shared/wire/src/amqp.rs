@@ -43,8 +43,25 @@ pub fn agent_queue(agent: &AgentId) -> String {
 pub struct ToAgent {
     /// The protocol it is written in.
     pub protocol: u16,
-    /// What to do.
-    pub items: Vec<ToAgentItem>,
+    /// The manager's signature of [`signed_text`], in hexadecimal. From protocol 2 on.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub signature: String,
+    /// The signature is good until then (manager's clock). From protocol 2 on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// What to do: a JSON list of [`ToAgentItem`]. Its very bytes are signed.
+    pub items: Box<RawValue>,
+}
+
+/// Messages to agents are signed from this protocol on.
+pub const SIGNED_FROM_PROTOCOL: u16 = 2;
+
+/// What the manager signs of a message: for whom, until when, and the bytes of the list of items. With them come the task, its
+/// dispatch, plugin and digest, operation, input and limits, so that none of it can be changed, moved to another agent or used
+/// again later.
+#[must_use]
+pub fn signed_text(agent: &AgentId, expires_at: Timestamp, items: &str) -> Vec<u8> {
+    format!("conductor to-agent 2\n{agent}\n{expires_at}\n{items}").into_bytes()
 }
 
 /// One thing for an agent to do. Written as `{"task": …}` or `{"cancel": …}`: a tag beside the fields would have serde take
@@ -234,4 +251,7 @@ pub struct Lease {
     pub draining: bool,
     /// Slots that are free.
     pub free_slots: u32,
+    /// Tells the host as it was booted last from every other, a copy of its disk included. Empty = not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub host: String,
 }

@@ -10,6 +10,8 @@ pub mod plugin_io;
 pub mod problem;
 
 /// The protocol that this build writes.
-pub const PROTOCOL: u16 = 1;
+///
+/// 1: the first. 2: messages to agents are signed.
+pub const PROTOCOL: u16 = 2;
 /// The oldest protocol that this build still reads and, for an old agent, writes.
 pub const PROTOCOL_OLDEST: u16 = 1;

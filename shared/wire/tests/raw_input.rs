@@ -1,6 +1,7 @@
 //! A task's input survives the trip to an agent byte for byte.
 
 use conductor_wire::amqp::{ToAgent, ToAgentItem};
+use serde_json::value::RawValue;
 
 #[test]
 fn the_input_of_a_task_survives_the_trip_to_an_agent() {
@@ -11,8 +12,16 @@ fn the_input_of_a_task_survives_the_trip_to_an_agent() {
         "node_instance": "agent-1", "grace_ms": 1000, "idempotent": false
     });
     let envelope: conductor_wire::amqp::TaskEnvelope = serde_json::from_str(&envelope.to_string()).unwrap();
-    let sent = serde_json::to_string(&ToAgent { protocol: 1, items: vec![ToAgentItem::Task(Box::new(envelope))] }).unwrap();
+    let items = serde_json::to_string(&[ToAgentItem::Task(Box::new(envelope))]).unwrap();
+    let sent = serde_json::to_string(&ToAgent {
+        protocol: 1,
+        signature: String::new(),
+        expires_at: None,
+        items: RawValue::from_string(items).unwrap(),
+    })
+    .unwrap();
     let got: ToAgent = serde_json::from_str(&sent).unwrap();
-    let ToAgentItem::Task(task) = &got.items[0] else { panic!("a task was sent") };
+    let items: Vec<ToAgentItem> = serde_json::from_str(got.items.get()).unwrap();
+    let ToAgentItem::Task(task) = &items[0] else { panic!("a task was sent") };
     assert_eq!(task.input.as_ref().unwrap().get(), r#"{"a":[1,2.5]}"#);
 }

@@ -75,7 +75,12 @@ pub struct Effects {
 }
 
 impl Effects {
-    pub(crate) fn new(folder: &Path) -> Self {
+    /// Traces in this folder.
+    ///
+    /// # Panics
+    /// When it cannot be used.
+    #[must_use]
+    pub fn new(folder: &Path) -> Self {
         let gates = folder.join("gates");
         fs::create_dir_all(&gates).expect("a folder can be made");
         Self { file: folder.join("effects"), gates }

@@ -31,6 +31,7 @@ pub use definitions::{agent_task, fork, join, step, worker_task, workflow};
 pub use effects::{Effect, Effects};
 pub use manager::Manager;
 pub use plugin::{pack, pack_files};
+pub use ports::free_port;
 pub use process::{Piece, binary};
 pub use python::{Group, python_environment};
 pub use raw::{Answer, Raw};

@@ -34,6 +34,7 @@ impl Manager {
         let mut all = BTreeMap::from([
             ("CONDUCTOR_LISTEN".to_owned(), format!("127.0.0.1:{port}")),
             ("CONDUCTOR_DATA_DIR".to_owned(), data.display().to_string()),
+            ("CONDUCTOR_TLS__ENABLED".to_owned(), "false".to_owned()),
             ("CONDUCTOR_BROKER__URL".to_owned(), amqp_url.to_owned()),
         ]);
         all.extend(settings.iter().cloned());

@@ -114,7 +114,7 @@ impl Agent {
         let ledger = self.ledger.as_ref()?;
         let mut tasks = ledger.leased();
         tasks.sort_unstable();
-        Some(Lease { tasks, draining: false, free_slots: ledger.free_slots() })
+        Some(Lease { tasks, draining: false, free_slots: ledger.free_slots(), host: String::new() })
     }
 
     /// An item of the manager's arrives.

@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod ctx;
+mod enroll;
 mod facts;
 mod plugin_check;
 mod plugin_run;
@@ -25,6 +26,8 @@ pub enum Exit {
     Failed,
     /// What was asked for makes no sense.
     Usage,
+    /// Badly, in a way that has a number of its own.
+    Code(u8),
 }
 
 impl From<Exit> for ExitCode {
@@ -33,6 +36,7 @@ impl From<Exit> for ExitCode {
             Exit::Done => Self::SUCCESS,
             Exit::Failed => Self::from(1),
             Exit::Usage => Self::from(2),
+            Exit::Code(code) => Self::from(code),
         }
     }
 }
@@ -48,6 +52,8 @@ struct Arguments {
 enum Command {
     /// Run the agent until it is stopped.
     Run(run::Arguments),
+    /// Join an installation.
+    Enroll(enroll::Arguments),
     /// Run plugins for the agent: the process that owns them, which outlives the agent.
     Runner(runner::Arguments),
     /// Show what the agent finds out about this host.
@@ -81,6 +87,7 @@ pub fn main() -> ExitCode {
     }
     let exit = match Arguments::parse().command {
         Command::Run(arguments) => run::main(arguments),
+        Command::Enroll(arguments) => enroll::main(arguments),
         Command::Runner(arguments) => runner::main(&arguments),
         Command::Facts(arguments) => facts::main(&arguments),
         Command::Plugin(PluginCommand::Check(arguments)) => plugin_check::main(&arguments),

@@ -30,7 +30,7 @@ impl Daemon {
     async fn hello(&self) -> AgentHello {
         AgentHello {
             name: facts::hostname(),
-            labels: self.settings.labels.clone(),
+            labels: self.labels(),
             facts: self.facts().await,
             slots: self.slots,
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -66,6 +66,7 @@ impl Daemon {
                 Ok(welcome) => {
                     let offset = welcome.manager_time_ms - clock::now().0;
                     self.manager_offset_ms.set(offset);
+                    self.task_key.replace(welcome.task_key.clone());
                     tracing::info!(manager = %self.settings.manager, "registered with the manager");
                     known = Some(welcome);
                 }

@@ -20,6 +20,7 @@ use super::runners::{Connected, Runner};
 use super::{After, Daemon, tasks};
 use crate::cmd::own_name;
 use crate::facts;
+use crate::identity::{self, Identity, IdentityError};
 use crate::journal::{Journal, JournalError, JournalEvent};
 use crate::link::message::Sender;
 use crate::link::outbox::Outbox;
@@ -36,6 +37,10 @@ const LAST_WORDS: Duration = Duration::from_secs(10);
 
 /// How long tasks that were given up may take to end before others are begun.
 const STRANGERS_MAX: Duration = Duration::from_secs(30);
+
+/// The manager of an agent that was told none and was not enrolled.
+const DEFAULT_MANAGER: &str = "http://127.0.0.1:53333";
+
 /// After this long without news the agent counts as at rest.
 const AT_REST: Duration = Duration::from_secs(3);
 
@@ -54,6 +59,9 @@ pub enum LifeError {
         #[source]
         source: io::Error,
     },
+    /// The identity that enrolment gave is there and cannot be used.
+    #[error("this host's identity cannot be used")]
+    Identity(#[source] IdentityError),
     /// The journal.
     #[error("cannot open the journal")]
     Journal(#[source] JournalError),
@@ -86,6 +94,11 @@ pub async fn run(settings: Settings) -> Result<(), LifeError> {
     go_on(&daemon, recovered, runner).await;
     tokio::task::spawn_local(daemon.clone().say_started());
     tokio::task::spawn_local(tidy(daemon.clone()));
+    if let Some(identity) = daemon.identity.clone() {
+        let (dir, offset) = (identity::folder(&daemon.settings.data_dir), daemon.clone());
+        let renewing = identity::keep_renewed(dir, identity, daemon.rest.clone(), move || offset.manager_offset_ms.get());
+        tokio::task::spawn_local(renewing);
+    }
     let connected = tokio::task::spawn_local(daemon.clone().keep_connected(ended));
 
     let asked = either(&mut terminate, &mut interrupt).await;
@@ -113,9 +126,14 @@ async fn either(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str 
 
 type SetUp = (Rc<Daemon>, Recovered, UnboundedReceiver<JournalEvent>);
 
-fn set_up(settings: Settings) -> Result<SetUp, LifeError> {
-    let id = if settings.id.is_empty() { facts::hostname() } else { settings.id.clone() };
-    let agent: AgentId = id.parse().map_err(LifeError::Id)?;
+fn set_up(mut settings: Settings) -> Result<SetUp, LifeError> {
+    let identity = Identity::load(&identity::folder(&settings.data_dir)).map_err(LifeError::Identity)?;
+    let agent: AgentId = match &identity {
+        // Whoever has an identity is nobody else.
+        Some(identity) => identity.note.id.clone(),
+        None if settings.id.is_empty() => facts::hostname().parse().map_err(LifeError::Id)?,
+        None => settings.id.parse().map_err(LifeError::Id)?,
+    };
     let data = std::path::absolute(&settings.data_dir)
         .map_err(|source| LifeError::Folder { path: settings.data_dir.clone(), source })?;
     let folders = Folders { data };
@@ -127,7 +145,20 @@ fn set_up(settings: Settings) -> Result<SetUp, LifeError> {
 
     let slots = settings.effective_slots();
     let recovered = Ledger::recover(slots, opened.records);
-    let rest = Rc::new(Rest::new(&settings.manager, &settings.token, agent.clone()).map_err(LifeError::Rest)?);
+    if let Some(identity) = &identity {
+        if settings.manager.is_empty() {
+            settings.manager = identity.note.manager.clone();
+        }
+        // The certificate says who this is; a token would say that it is somebody else.
+        settings.token = String::new();
+    } else if settings.manager.is_empty() {
+        settings.manager = DEFAULT_MANAGER.to_owned();
+    }
+    let rest = Rest::new(&settings.manager, &settings.token, agent.clone()).map_err(LifeError::Rest)?;
+    if let Some(identity) = &identity {
+        rest.use_identity(identity).map_err(LifeError::Rest)?;
+    }
+    let rest = Rc::new(rest);
     let daemon = Daemon {
         slots,
         sender: Sender { agent: agent.clone(), incarnation: opened.incarnation },
@@ -147,6 +178,8 @@ fn set_up(settings: Settings) -> Result<SetUp, LifeError> {
         swept: Notify::new(),
         strangers: RefCell::default(),
         delivering: RefCell::default(),
+        identity: identity.map(|identity| Rc::new(RefCell::new(identity))),
+        task_key: RefCell::default(),
         manager_offset_ms: Cell::new(0),
         connected_once: Cell::new(false),
         moved: Notify::new(),

@@ -12,6 +12,7 @@ mod receive;
 mod runners;
 mod start;
 mod tasks;
+mod trust;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -22,6 +23,7 @@ use conductor_model::TaskId;
 use tokio::sync::Notify;
 
 use crate::clock;
+use crate::identity::Renewed;
 use crate::journal::{Journal, JournalEvent};
 use crate::link::message::Sender;
 use crate::link::outbox::{Outbox, Settle};
@@ -72,6 +74,10 @@ pub struct Daemon {
     strangers: RefCell<HashSet<TaskKey>>,
     /// Tasks whose results are being brought home.
     delivering: RefCell<HashSet<TaskKey>>,
+    /// Who this agent is, where it was enrolled.
+    identity: Option<Renewed>,
+    /// The key that tasks are verified with, as the manager said at registration.
+    task_key: RefCell<String>,
     /// Manager's clock minus ours, in ms.
     manager_offset_ms: Cell<i64>,
     /// Whether there was a connection since this was last asked.

@@ -4,10 +4,11 @@ use std::rc::Rc;
 
 use conductor_agent_core::{Admission, Input, TaskKey};
 use conductor_wire::amqp::{Lease, ToAgent, ToAgentItem};
-use conductor_wire::{PROTOCOL, PROTOCOL_OLDEST};
 
+use super::trust::host_mark;
 use super::{After, Daemon};
 use crate::clock;
+use crate::identity::Identity;
 use crate::link::outbox::{LogBatch, Settle};
 use crate::link::session::Agent;
 
@@ -26,15 +27,21 @@ impl Agent for Daemon {
                 return self.then(After::Settle(Settle::Drop(tag)));
             }
         };
-        if !(PROTOCOL_OLDEST..=PROTOCOL).contains(&message.protocol) {
-            tracing::error!(
-                protocol = message.protocol,
-                "a message is in a protocol that this agent does not speak; it is dropped"
-            );
+        let believed = self.believe(&message);
+        let items: Vec<ToAgentItem> = match serde_json::from_str(message.items.get()) {
+            Ok(items) => items,
+            Err(error) => {
+                tracing::error!(%error, "what a message from the manager says cannot be read; it is dropped");
+                return self.then(After::Settle(Settle::Drop(tag)));
+            }
+        };
+        if let Err(why) = believed {
+            tracing::error!(%why, items = items.len(), "a message is not believed; nothing of it is done");
+            self.refuse(&items, why);
             return self.then(After::Settle(Settle::Drop(tag)));
         }
         let mut given_back = false;
-        for item in message.items {
+        for item in items {
             match item {
                 ToAgentItem::Task(envelope) => {
                     let key = TaskKey::of(&envelope);
@@ -83,7 +90,12 @@ impl Agent for Daemon {
 
     fn lease_message(&self) -> Vec<u8> {
         let ledger = self.ledger.borrow();
-        let lease = Lease { tasks: ledger.leased(), draining: ledger.is_draining(), free_slots: ledger.free_slots() };
+        let lease = Lease {
+            tasks: ledger.leased(),
+            draining: ledger.is_draining(),
+            free_slots: ledger.free_slots(),
+            host: host_mark().to_owned(),
+        };
         self.sender.lease(clock::now(), &lease)
     }
 
@@ -93,6 +105,10 @@ impl Agent for Daemon {
 
     fn log_message(&self, batch: &LogBatch) -> Vec<u8> {
         self.sender.logs(clock::now(), &batch.tenant, &batch.lines)
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        self.own_identity()
     }
 
     fn is_draining(&self) -> bool {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use conductor_agent_core::TaskKey;
 use conductor_wire::agent_api::AgentWelcome;
 use conductor_wire::amqp::{EXCHANGE_INBOUND, KEY_LEASE, KEY_LOG, KEY_RESULT};
+use conductor_wire::identity::broker_user;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{Stream, StreamExt};
 use lapin::message::Delivery;
@@ -16,6 +17,7 @@ use lapin::options::{
     BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicPublishOptions, BasicQosOptions,
     ConfirmSelectOptions,
 };
+use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Consumer, Event};
 use thiserror::Error;
@@ -23,6 +25,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::outbox::{LogBatch, Outbox, Settle};
 use crate::clock;
+use crate::identity::Identity;
 
 /// Most messages that may be unconfirmed at once.
 const WINDOW: usize = 64;
@@ -77,6 +80,8 @@ pub trait Agent {
     fn report_message(&self, events: &[String]) -> Vec<u8>;
     /// Log lines as a message.
     fn log_message(&self, batch: &LogBatch) -> Vec<u8>;
+    /// Who this agent is, where it has an identity of its own.
+    fn identity(&self) -> Option<Identity>;
     /// Whether no more messages are to be taken.
     fn is_draining(&self) -> bool;
 }
@@ -102,6 +107,7 @@ struct Session<A> {
     sent: BTreeMap<u64, Sent>,
     next_sent: u64,
     queue: String,
+    user: Option<String>,
 }
 
 /// Connects and serves until the connection ends; never returns without a reason, except `Ok` after `ended` resolved.
@@ -145,7 +151,10 @@ async fn open<A: Agent + 'static>(
     let name = format!("conductor-agent {}", welcome.id);
     let properties = ConnectionProperties::default().with_connection_name(name.into());
     let uri = with_parameters(&welcome.amqp_url);
-    let connection = Connection::connect(&uri, properties).await.map_err(step("connect to the broker"))?;
+    let runtime = lapin::runtime::default_runtime()
+        .map_err(|error| step("connect to the broker")(std::io::Error::other(error).into()))?;
+    let connecting = Connection::connect_with_config(&uri, properties, tls(agent.identity().as_ref()), runtime);
+    let connection = connecting.await.map_err(step("connect to the broker"))?;
     let consuming = connection.create_channel().await.map_err(step("open a channel"))?;
     let publishing = connection.create_channel().await.map_err(step("open a channel"))?;
     publishing.confirm_select(ConfirmSelectOptions::default()).await.map_err(step("ask for confirms"))?;
@@ -169,8 +178,21 @@ async fn open<A: Agent + 'static>(
         sent: BTreeMap::new(),
         next_sent: 0,
         queue: welcome.queue.clone(),
+        // Where the agent has its own user, the broker vouches for it: nobody else can send in its name.
+        user: welcome.own_account.then(|| broker_user(&welcome.id)),
     };
     Ok((connection, session))
+}
+
+/// The same identity as over REST.
+fn tls(identity: Option<&Identity>) -> OwnedTLSConfig {
+    identity.map_or_else(OwnedTLSConfig::default, |identity| OwnedTLSConfig {
+        identity: Some(OwnedIdentity::PKCS8 {
+            pem: identity.certificate.clone().into_bytes(),
+            key: identity.key.clone().into_bytes(),
+        }),
+        cert_chain: Some(identity.authority.clone()),
+    })
 }
 
 /// The URI with our parameters, those that it has itself left alone.
@@ -342,10 +364,13 @@ impl<A: Agent + 'static> Session<A> {
     }
 
     async fn send(&mut self, key: &'static str, message: &[u8], sent: Sent) -> Result<(), SessionError> {
-        let properties = BasicProperties::default()
+        let mut properties = BasicProperties::default()
             .with_content_type("application/json".into())
             .with_delivery_mode(PERSISTENT)
             .with_timestamp(u64::try_from(clock::now().0 / 1000).unwrap_or(0));
+        if let Some(user) = &self.user {
+            properties = properties.with_user_id(user.as_str().into());
+        }
         let options = BasicPublishOptions { mandatory: true, immediate: false };
         let published = self.publishing.basic_publish(EXCHANGE_INBOUND.into(), key.into(), options, message, properties).await;
         match published {

@@ -2,7 +2,7 @@
 
 use std::sync::{PoisonError, RwLock};
 
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
@@ -13,7 +13,9 @@ use rustc_hash::FxHashMap;
 use super::ApiError;
 use super::limits::{CALLERS_CACHED_MAX, CALLERS_CACHED_MS};
 use super::state::ApiState;
+use crate::app::trust::NotAdmitted;
 use crate::app::{Caller, token_hash};
+use crate::listen::{Peer, PeerCertificate};
 
 /// Callers that were looked up lately, by the hash of their token.
 #[derive(Debug, Default)]
@@ -40,6 +42,8 @@ fn is_public(method: &Method, path: &str) -> bool {
         "/" | "/health" | "/api/health" | "/metrics" | "/api/openapi.json" | "/docs" => {
             method == Method::GET || method == Method::HEAD
         }
+        "/api/v1/authority" => method == Method::GET || method == Method::HEAD,
+        "/api/v1/enrolments" => method == Method::POST,
         "/api/token" => true,
         _ => path.starts_with("/docs/"),
     }
@@ -50,7 +54,12 @@ pub(super) async fn require_token(State(state): State<ApiState>, mut request: Re
     if is_public(request.method(), request.uri().path()) {
         return next.run(request).await;
     }
-    match caller_of(&state, request.headers()).await {
+    let certificate = request.extensions().get::<ConnectInfo<Peer>>().and_then(|ConnectInfo(peer)| peer.certificate.clone());
+    let caller = match &certificate {
+        Some(certificate) => agent_of(&state, certificate, request.method(), request.uri().path()),
+        None => caller_of(&state, request.headers()).await,
+    };
+    match caller {
         Ok(caller) => {
             tracing::Span::current().record("caller", caller.name.as_str());
             request.extensions_mut().insert(caller);
@@ -58,6 +67,40 @@ pub(super) async fn require_token(State(state): State<ApiState>, mut request: Re
         }
         Err(error) => error.into_response(),
     }
+}
+
+/// The agent that shows a certificate, if it may do what it asks for.
+fn agent_of(state: &ApiState, certificate: &PeerCertificate, method: &Method, path: &str) -> Result<Caller, ApiError> {
+    let PeerCertificate { agent, serial } = certificate;
+    let refused = |code: &'static str, why: &str| {
+        let hint = "let the host in again: `conductor agents token create`, then `conductor-agent enroll --again STRING` on it";
+        ApiError::new(StatusCode::UNAUTHORIZED, code, format!("the certificate of agent {agent} {why}")).hint(hint)
+    };
+    let tenant = state.app.trust().admit(agent, serial, crate::clock::now()).map_err(|why| match why {
+        NotAdmitted::Unknown => refused("certificate-unknown", "is not known to this manager, or was replaced by a later one"),
+        NotAdmitted::Revoked => refused("certificate-revoked", "was revoked"),
+        NotAdmitted::Expired => refused("certificate-expired", "has expired"),
+    })?;
+    if is_for_agents(method, path, agent.as_str()) {
+        Ok(Caller { tenant, name: format!("agent {agent}"), agent: Some(agent.clone()) })
+    } else {
+        let message = format!("agent {agent} may not {method} {path}");
+        Err(ApiError::new(StatusCode::FORBIDDEN, "not-for-agents", message).hint("agents may reach what their tasks need"))
+    }
+}
+
+/// Whether an agent may do this: what concerns itself, plugins, files and runtime properties.
+fn is_for_agents(method: &Method, path: &str, agent: &str) -> bool {
+    let is_read = method == Method::GET || method == Method::HEAD;
+    if let Some(rest) = path.strip_prefix("/api/v1/agents/") {
+        let (id, rest) = rest.split_once('/').unwrap_or((rest, ""));
+        let is_own =
+            rest.is_empty() && (is_read || method == Method::PUT) || rest == "certificate" || rest.starts_with("tasks/");
+        return id == agent && is_own;
+    }
+    is_read && path.starts_with("/api/v1/plugins")
+        || path.starts_with("/api/v3.1/node-instances/") && (is_read || method == Method::PATCH)
+        || path.starts_with("/resources/") && (is_read || method == Method::PUT)
 }
 
 async fn caller_of(state: &ApiState, headers: &HeaderMap) -> Result<Caller, ApiError> {
@@ -153,6 +196,32 @@ mod tests {
             let error = token_in(&headers(name, value)).unwrap_err();
             assert_eq!(error.status, StatusCode::UNAUTHORIZED);
             assert!(error.message.contains(says), "{}", error.message);
+        }
+    }
+
+    #[test]
+    fn an_agent_may_reach_what_its_tasks_need() {
+        for (method, path) in [
+            (Method::PUT, "/api/v1/agents/a"),
+            (Method::POST, "/api/v1/agents/a/certificate"),
+            (Method::GET, "/api/v1/agents/a/tasks/t/input"),
+            (Method::GET, "/api/v1/plugins/by-digest/d/archive"),
+            (Method::PATCH, "/api/v3.1/node-instances/a"),
+            (Method::PUT, "/resources/artifacts/t/x"),
+        ] {
+            assert!(is_for_agents(&method, path, "a"), "{method} {path}");
+        }
+        for (method, path) in [
+            (Method::PUT, "/api/v1/agents/b"),
+            (Method::DELETE, "/api/v1/agents/a"),
+            (Method::POST, "/api/v1/agents/a/approve"),
+            (Method::GET, "/api/v1/agents"),
+            (Method::POST, "/api/v1/plugins"),
+            (Method::POST, "/api/workflow"),
+            (Method::GET, "/api/secrets/x"),
+            (Method::DELETE, "/resources/artifacts/t/x"),
+        ] {
+            assert!(!is_for_agents(&method, path, "a"), "{method} {path}");
         }
     }
 

@@ -94,6 +94,7 @@ impl From<AppError> for ApiError {
         let message = error.to_string();
         match error {
             AppError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, code, message),
+            AppError::Forbidden { .. } => Self::new(StatusCode::FORBIDDEN, code, message),
             AppError::Conflict { .. } => Self::new(StatusCode::CONFLICT, code, message),
             AppError::Invalid { violations, .. } => {
                 Self::new(StatusCode::BAD_REQUEST, code, message).with_violations(violations)

@@ -34,6 +34,9 @@ impl App {
     /// `protocol-unsupported`; `agent-of-another-tenant`; unavailable while the broker cannot be reached.
     pub async fn register_agent(&self, tenant: &TenantName, id: AgentId, hello: AgentHello) -> Result<AgentWelcome, AppError> {
         if !(PROTOCOL_OLDEST..=PROTOCOL).contains(&hello.protocol) {
+            // It is shown with its state, so that somebody sees what to do.
+            let record = Box::new(record_of(tenant, &id, hello.clone(), AgentState::Unsupported, clock::now()));
+            self.inner.core.ask(|reply| Message::Register { record, reply }).await?;
             let message = format!(
                 "agent {id} speaks protocol {}; this manager speaks {PROTOCOL_OLDEST} to {PROTOCOL}: install an agent of the manager's version",
                 hello.protocol
@@ -49,33 +52,28 @@ impl App {
         let now = clock::now();
         let instance = host_instance(tenant, &id, now);
         self.read(move |store| store.ensure_node_instance(instance)).await?;
-        let record = Box::new(AgentRecord {
-            id: id.clone(),
-            tenant: tenant.clone(),
-            name: hello.name,
-            state: AgentState::Offline,
-            labels: hello.labels,
-            facts: hello.facts,
-            slots: hello.slots,
-            version: hello.version,
-            protocol: hello.protocol,
-            incarnation: hello.incarnation,
-            registered_at: now,
-            last_seen_at: now,
-            // What an operator said of an agent that is known already stays.
-            cordon: None,
-        });
+        let mut hello = hello;
+        // What operators said when they let it in stands above what the host says of itself.
+        if let Some((_, identity)) = self.inner.trust.identity(&id) {
+            hello.labels.extend(identity.labels.clone());
+        }
+        let amqp_url = self.inner.accounts.ensure(&id).await;
+        let amqp_url =
+            amqp_url.map_err(|error| AppError::Unavailable { reason: conductor_boot::report(&error).to_string() })?;
         let prefetch = u16::try_from(hello.slots).unwrap_or(u16::MAX).saturating_add(PREFETCH_BUFFER);
+        let record = Box::new(record_of(tenant, &id, hello, AgentState::Offline, now));
         self.inner.core.ask(|reply| Message::Register { record, reply }).await?;
         let settings = &self.inner.settings;
         Ok(AgentWelcome {
             queue: agent_queue(&id),
             id,
-            amqp_url: settings.agent_broker_url().expose().to_owned(),
+            amqp_url,
             lease_interval_ms: settings.lease.interval_ms,
             lease_ms: settings.lease.lease_ms,
             manager_time_ms: clock::now().0,
             prefetch,
+            own_account: self.inner.accounts.are_own(),
+            task_key: self.inner.trust.signer().verification_key(),
         })
     }
 
@@ -152,6 +150,26 @@ impl App {
         let written = tokio::task::spawn_blocking(move || write_durably(&path, &text)).await;
         let written = written.unwrap_or_else(|error| Err(std::io::Error::other(error)));
         written.map_err(|source| AppError::Internal { operation: "keeping a large output", source: Box::new(source) })
+    }
+}
+
+/// An agent as it says it is.
+fn record_of(tenant: &TenantName, id: &AgentId, hello: AgentHello, state: AgentState, now: Timestamp) -> AgentRecord {
+    AgentRecord {
+        id: id.clone(),
+        tenant: tenant.clone(),
+        name: hello.name,
+        state,
+        labels: hello.labels,
+        facts: hello.facts,
+        slots: hello.slots,
+        version: hello.version,
+        protocol: hello.protocol,
+        incarnation: hello.incarnation,
+        registered_at: now,
+        last_seen_at: now,
+        // What an operator said of an agent that is known already stays.
+        cordon: None,
     }
 }
 

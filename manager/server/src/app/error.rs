@@ -23,6 +23,14 @@ pub enum AppError {
         /// What stands against it.
         message: String,
     },
+    /// Who asks may not have it.
+    #[error("{message}")]
+    Forbidden {
+        /// Stable code, as in `enrolment-token-expired`.
+        code: &'static str,
+        /// What stands against it.
+        message: String,
+    },
     /// The request is wrong.
     #[error("{message}")]
     Invalid {
@@ -72,6 +80,11 @@ impl AppError {
         Self::Conflict { code, message: message.into() }
     }
 
+    /// Shorthand for [`AppError::Forbidden`].
+    pub fn forbidden(code: &'static str, message: impl Into<String>) -> Self {
+        Self::Forbidden { code, message: message.into() }
+    }
+
     /// Shorthand for [`AppError::Invalid`] without places.
     pub fn invalid(code: &'static str, message: impl Into<String>) -> Self {
         Self::Invalid { code, message: message.into(), violations: Vec::new() }
@@ -82,7 +95,7 @@ impl AppError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::NotFound { .. } => "not-found",
-            Self::Conflict { code, .. } | Self::Invalid { code, .. } => code,
+            Self::Conflict { code, .. } | Self::Forbidden { code, .. } | Self::Invalid { code, .. } => code,
             Self::TooLarge { .. } => "too-large",
             Self::Unavailable { .. } => "unavailable",
             Self::Internal { .. } => "internal",

@@ -22,6 +22,7 @@ pub mod schedules;
 mod schemas;
 mod secrets;
 mod tokens;
+pub mod trust;
 mod waiting;
 mod workflows;
 
@@ -51,6 +52,8 @@ use self::definitions::PlanCache;
 use self::events::Events;
 use self::metrics::Metrics;
 use self::perform::{Performers, Vault};
+use self::trust::Trust;
+use crate::accounts::Accounts;
 use crate::broker::{self, Broker};
 use crate::config::Settings;
 
@@ -77,6 +80,8 @@ struct Inner {
     performers: Performers,
     vault: Arc<Vault>,
     events: Events,
+    trust: Arc<Trust>,
+    accounts: Arc<Accounts>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -90,6 +95,8 @@ impl App {
         settings: &Settings,
         store: Arc<dyn Store>,
         metrics: Metrics,
+        trust: Arc<Trust>,
+        accounts: Arc<Accounts>,
     ) -> Result<(Self, broker::Parts), StoreError> {
         let outputs_dir = settings.data_dir.join("outputs");
         let (handle, messages) = CoreHandle::channel();
@@ -115,8 +122,20 @@ impl App {
             Box::<RealWorld>::default(),
         )?;
         let lease_ms = u32::try_from(lease_ms).unwrap_or(u32::MAX);
-        let (broker, parts, incoming) =
-            Broker::new(settings.broker.clone(), lease_ms, handle.clone(), Arc::clone(&store), metrics.clone(), outgoing);
+        let trusted = broker::Trusted {
+            signer: Arc::clone(trust.signer()),
+            authority_pem: trust.authority().certificate_pem().to_owned(),
+            accounts: Arc::clone(&accounts),
+        };
+        let (broker, parts, incoming) = Broker::new(
+            settings.broker.clone(),
+            lease_ms,
+            handle.clone(),
+            Arc::clone(&store),
+            metrics.clone(),
+            outgoing,
+            trusted,
+        );
         let inner = Arc::new(Inner {
             store,
             core: handle,
@@ -129,6 +148,8 @@ impl App {
             performers,
             vault,
             events: Events::new(incoming),
+            trust,
+            accounts,
             thread: Mutex::default(),
         });
         // Before the thread, which performs what was under way at the last end.
@@ -158,6 +179,12 @@ impl App {
     /// Hears that plugins were added or removed: what tasks run by is looked up anew.
     pub fn plugins_changed(&self) {
         self.inner.core.tell(Message::PluginsChanged);
+    }
+
+    /// Who is let in as an agent.
+    #[must_use]
+    pub fn trust(&self) -> &Trust {
+        &self.inner.trust
     }
 
     /// Whether there is a session with the broker.

@@ -48,8 +48,9 @@ impl App {
     /// # Errors
     /// `not-found`; `agent-busy`.
     pub async fn remove_agent(&self, tenant: &TenantName, agent: AgentId, force: bool) -> Result<(), AppError> {
-        let (tenant, id) = (tenant.clone(), agent.clone());
-        self.inner.core.ask(|reply| Message::RemoveAgent { tenant, agent, force, reply }).await?;
+        let (owner, id) = (tenant.clone(), agent.clone());
+        self.inner.core.ask(|reply| Message::RemoveAgent { tenant: owner, agent, force, reply }).await?;
+        self.forget_identity(tenant, &id).await?;
         if let Err(error) = self.inner.broker.delete_agent_queue(&id).await {
             tracing::warn!(agent = %id, %error, "the queue of an agent that was removed stays on RabbitMQ");
         }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use conductor_model::TenantName;
+use conductor_model::{AgentId, TenantName};
 use conductor_store::Store;
 use rand::RngCore;
 use sha2::{Digest, Sha256};
@@ -20,8 +20,10 @@ const TOKEN_PREFIX: &str = "cdt_";
 pub struct Caller {
     /// Whose data it may see.
     pub tenant: TenantName,
-    /// Name of its token.
+    /// Name of its token, or of the agent.
     pub name: String,
+    /// The agent, where it is one that shows its certificate.
+    pub agent: Option<AgentId>,
 }
 
 impl App {
@@ -32,7 +34,7 @@ impl App {
     pub async fn authenticate(&self, token: &str) -> Result<Option<Caller>, AppError> {
         let hash = token_hash(token);
         let found = self.read(move |store| store.token(&hash)).await?;
-        Ok(found.map(|(tenant, name)| Caller { tenant, name }))
+        Ok(found.map(|(tenant, name)| Caller { tenant, name, agent: None }))
     }
 }
 

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use conductor_model::{LogLine, TenantName, Timestamp};
+use conductor_model::{AgentId, LogLine, TenantName, Timestamp};
 use conductor_store::Store;
 use conductor_wire::amqp::{self, FromAgent, FromAgentBody};
+use conductor_wire::identity::broker_user;
 use conductor_wire::{PROTOCOL, PROTOCOL_OLDEST};
 use futures_util::StreamExt;
 use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions};
-use lapin::types::FieldTable;
+use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Connection, Consumer};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -30,12 +31,13 @@ pub(super) async fn start(connection: &Connection, parts: &Parts) -> Result<Join
     let mut tasks = JoinSet::new();
     let (_, results) = consume(connection, amqp::QUEUE_RESULT, prefetch).await?;
     let (settled, settlements) = mpsc::unbounded_channel();
-    tasks.spawn(reports(results, parts.core.clone(), settled));
+    let own_accounts = parts.trusted.accounts.are_own();
+    tasks.spawn(reports(results, parts.core.clone(), settled, own_accounts));
     tasks.spawn(acknowledge(settlements));
     let (_, leases) = consume(connection, amqp::QUEUE_LEASE, prefetch).await?;
-    tasks.spawn(renewals(leases, parts.core.clone()));
+    tasks.spawn(renewals(leases, parts.core.clone(), own_accounts));
     let (_, logs) = consume(connection, amqp::QUEUE_LOG, prefetch).await?;
-    tasks.spawn(keep_logs(logs, Arc::clone(&parts.store)));
+    tasks.spawn(keep_logs(logs, Arc::clone(&parts.store), own_accounts));
     Ok(tasks)
 }
 
@@ -48,10 +50,15 @@ async fn consume(connection: &Connection, queue: &str, prefetch: u16) -> Result<
 }
 
 /// Reads a message; one that cannot be read is of no use to anybody and is dropped with a line in the log.
-fn read(delivery: &Delivery) -> Option<(Sender, FromAgentBody)> {
+fn read(delivery: &Delivery, own_accounts: bool) -> Option<(Sender, FromAgentBody)> {
     match serde_json::from_slice::<FromAgent>(&delivery.data) {
         Ok(message) if !(PROTOCOL_OLDEST..=PROTOCOL).contains(&message.protocol) => {
             tracing::warn!(agent = %message.agent, protocol = message.protocol, "message in an unsupported protocol dropped");
+            None
+        }
+        Ok(message) if own_accounts && !is_vouched_for(delivery, &message.agent) => {
+            let user = delivery.properties.user_id().as_ref().map(ShortString::as_str);
+            tracing::error!(target: "audit", agent = %message.agent, user, "a message in another agent's name was dropped");
             None
         }
         Ok(message) => {
@@ -69,17 +76,27 @@ fn read(delivery: &Delivery) -> Option<(Sender, FromAgentBody)> {
     }
 }
 
+/// Whether RabbitMQ says that the agent itself sent this: it takes no message with another's user id.
+fn is_vouched_for(delivery: &Delivery, agent: &AgentId) -> bool {
+    delivery.properties.user_id().as_ref().is_some_and(|user| user.as_str() == broker_user(agent))
+}
+
 /// How far an agent's clock is ahead, as far as can be told: a message that lay in the queue looks like a clock behind.
 /// Only a message from the future proves a difference.
 fn clock_ahead(sent_at: Timestamp, now: Timestamp) -> i64 {
     sent_at.ms_since(now).max(0)
 }
 
-async fn reports(mut consumer: Consumer, core: CoreHandle, settled: mpsc::UnboundedSender<(Delivery, bool)>) -> Ended {
+async fn reports(
+    mut consumer: Consumer,
+    core: CoreHandle,
+    settled: mpsc::UnboundedSender<(Delivery, bool)>,
+    own_accounts: bool,
+) -> Ended {
     while let Some(delivery) = consumer.next().await {
         let mut delivery = delivery?;
         let settled = settled.clone();
-        let message = read(&delivery);
+        let message = read(&delivery, own_accounts);
         delivery.data = Vec::new();
         if let Some((from, FromAgentBody::Report { events })) = message {
             let settle = move |stored| {
@@ -106,10 +123,10 @@ async fn acknowledge(mut settlements: mpsc::UnboundedReceiver<(Delivery, bool)>)
     Err(ended("acknowledgements"))
 }
 
-async fn renewals(mut consumer: Consumer, core: CoreHandle) -> Ended {
+async fn renewals(mut consumer: Consumer, core: CoreHandle, own_accounts: bool) -> Ended {
     while let Some(delivery) = consumer.next().await {
         let delivery = delivery?;
-        if let Some((from, FromAgentBody::Lease(lease))) = read(&delivery) {
+        if let Some((from, FromAgentBody::Lease(lease))) = read(&delivery, own_accounts) {
             core.tell(Message::Lease { from, lease });
         }
         delivery.ack(BasicAckOptions::default()).await?;
@@ -117,14 +134,14 @@ async fn renewals(mut consumer: Consumer, core: CoreHandle) -> Ended {
     Err(ended("leases"))
 }
 
-async fn keep_logs(consumer: Consumer, store: Arc<dyn Store>) -> Ended {
+async fn keep_logs(consumer: Consumer, store: Arc<dyn Store>, own_accounts: bool) -> Ended {
     let mut chunks = consumer.ready_chunks(LOG_DELIVERIES_PER_STORE_MAX);
     while let Some(chunk) = chunks.next().await {
         let mut lines: Vec<(TenantName, Vec<LogLine>)> = Vec::new();
         let mut last = None;
         for delivery in chunk {
             let delivery = delivery?;
-            if let Some((_, FromAgentBody::Logs { tenant, lines: more })) = read(&delivery) {
+            if let Some((_, FromAgentBody::Logs { tenant, lines: more })) = read(&delivery, own_accounts) {
                 match lines.last_mut() {
                     Some((owner, all)) if *owner == tenant => all.extend(more),
                     _ => lines.push((tenant, more)),

@@ -20,9 +20,11 @@ use thiserror::Error;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+use crate::accounts::Accounts;
 use crate::app::core::CoreHandle;
 use crate::app::metrics::Metrics;
 use crate::config::{BrokerSettings, QueueType};
+use crate::pki::TaskSigner;
 use events::Publication;
 pub use events::{Incoming, Settlement, Sources};
 pub use source::{EventSource, Exchange, SourceError};
@@ -81,6 +83,17 @@ enum Wanted {
     Gone,
 }
 
+/// Whom the broker's part believes, and by what it is believed.
+#[derive(Debug)]
+pub(crate) struct Trusted {
+    /// What signs messages to agents.
+    pub(crate) signer: Arc<TaskSigner>,
+    /// The manager's own authority, PEM.
+    pub(crate) authority_pem: String,
+    /// Agents' users.
+    pub(crate) accounts: Arc<Accounts>,
+}
+
 /// What a session works with.
 pub(crate) struct Parts {
     settings: BrokerSettings,
@@ -88,6 +101,7 @@ pub(crate) struct Parts {
     store: Arc<dyn Store>,
     metrics: Metrics,
     lease_ms: u32,
+    trusted: Trusted,
     pub(crate) outbox: mpsc::UnboundedReceiver<OutboxMessage>,
     declarations: mpsc::Receiver<Declaration>,
     publications: Arc<Mutex<mpsc::Receiver<Publication>>>,
@@ -111,6 +125,7 @@ impl Broker {
         store: Arc<dyn Store>,
         metrics: Metrics,
         outbox: mpsc::UnboundedReceiver<OutboxMessage>,
+        trusted: Trusted,
     ) -> (Self, Parts, mpsc::Receiver<Incoming>) {
         let (declare, declarations) = mpsc::channel(DECLARATIONS_MAX);
         let (connected, watch) = watch::channel(false);
@@ -125,6 +140,7 @@ impl Broker {
             store,
             metrics,
             lease_ms,
+            trusted,
             outbox,
             declarations,
             publications,

@@ -3,8 +3,9 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
-use conductor_model::{AgentId, limits};
+use conductor_model::{AgentId, Timestamp, limits};
 use conductor_store::OutboxMessage;
 use conductor_wire::{PROTOCOL, amqp};
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -13,11 +14,16 @@ use lapin::{BasicProperties, Channel, Confirmation};
 
 use crate::app::core::{CoreHandle, Message};
 use crate::app::metrics::Metrics;
+use crate::clock;
+use crate::pki::TaskSigner;
 
 /// Delivery mode of a message that survives the broker's restart.
 const PERSISTENT: u8 = 2;
 /// Forgotten agents that are remembered as such at most. What comes for others has its queue declared once more.
 const GONE_MAX: usize = 10_000;
+
+/// How long a signed message may be on its way. Tasks in it have an end of their own besides (`start_before`).
+const SIGNATURE_LIFE_MS: i64 = 60 * 60 * 1000;
 
 /// Some items for one agent, in one message.
 #[derive(Debug)]
@@ -39,10 +45,12 @@ pub(super) struct Publisher {
     /// Agents that were forgotten: nothing is for them any more.
     gone: HashSet<AgentId>,
     metrics: Metrics,
+    core: CoreHandle,
+    signer: Arc<TaskSigner>,
 }
 
 impl Publisher {
-    pub(super) fn new(window: u32, metrics: Metrics) -> Self {
+    pub(super) fn new(window: u32, metrics: Metrics, core: CoreHandle, signer: Arc<TaskSigner>) -> Self {
         Self {
             window: usize::try_from(window).unwrap_or(usize::MAX).max(1),
             waiting: VecDeque::new(),
@@ -51,6 +59,8 @@ impl Publisher {
             last: 0,
             gone: HashSet::new(),
             metrics,
+            core,
+            signer,
         }
     }
 
@@ -94,7 +104,8 @@ impl Publisher {
         while self.sent.len() < self.window
             && let Some(packet) = self.next_packet()
         {
-            let payload = packet.payload();
+            let protocol = self.core.protocol_of(&packet.agent).unwrap_or(PROTOCOL).min(PROTOCOL);
+            let payload = packet.payload(protocol, &self.signer, clock::now());
             let properties =
                 BasicProperties::default().with_delivery_mode(PERSISTENT).with_content_type("application/json".into());
             let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
@@ -171,15 +182,40 @@ impl Publisher {
 }
 
 impl Packet {
-    fn payload(&self) -> String {
-        let mut payload = format!("{{\"protocol\":{PROTOCOL},\"items\":[");
-        for (index, item) in self.items.iter().enumerate() {
-            if index > 0 {
-                payload.push(',');
-            }
-            payload.push_str(&item.body);
+    /// The message, in the protocol that its reader speaks.
+    fn payload(&self, protocol: u16, signer: &TaskSigner, now: Timestamp) -> String {
+        let bodies: Vec<&str> = self.items.iter().map(|item| &*item.body).collect();
+        let items = format!("[{}]", bodies.join(","));
+        if protocol < amqp::SIGNED_FROM_PROTOCOL {
+            return format!("{{\"protocol\":{protocol},\"items\":{items}}}");
         }
-        payload.push_str("]}");
-        payload
+        let expires_at = now.plus_ms(SIGNATURE_LIFE_MS);
+        let signature = signer.sign(&amqp::signed_text(&self.agent, expires_at, &items));
+        format!("{{\"protocol\":{protocol},\"signature\":\"{signature}\",\"expires_at\":{expires_at},\"items\":{items}}}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_written_in_the_protocol_that_its_reader_speaks() {
+        let dir = tempfile::tempdir().unwrap();
+        let signer = TaskSigner::open_or_create(dir.path()).unwrap();
+        let item = OutboxMessage {
+            id: 1,
+            tenant: conductor_model::TenantName::default_tenant(),
+            agent: "a".parse().unwrap(),
+            task: conductor_model::TaskId(uuid::Uuid::nil()),
+            kind: conductor_store::OutboxKind::Cancel,
+            body: r#"{"cancel":{}}"#.into(),
+        };
+        let packet = Packet { agent: "a".parse().unwrap(), items: vec![item] };
+        let old = packet.payload(1, &signer, Timestamp(0));
+        assert_eq!(old, r#"{"protocol":1,"items":[{"cancel":{}}]}"#, "an old agent reads what it always read");
+        let new: serde_json::Value = serde_json::from_str(&packet.payload(2, &signer, Timestamp(0))).unwrap();
+        assert_eq!((&new["protocol"], &new["expires_at"]), (&2.into(), &SIGNATURE_LIFE_MS.into()));
+        assert_eq!(new["signature"].as_str().map(str::len), Some(128));
     }
 }

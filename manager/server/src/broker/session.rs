@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::publisher::Publisher;
 use super::{BrokerError, Declaration, Parts, Wanted, consumers, events, topology};
+use crate::accounts::broker_authority;
 use crate::app::core::Message;
 
 /// Frame size asked for. An explicit one also keeps lapin from reserving megabytes of buffers.
@@ -26,7 +27,8 @@ const PAUSE_FIRST: Duration = Duration::from_millis(200);
 impl Parts {
     /// Keeps a session with the broker until `shutdown` turns true.
     pub(crate) async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
-        let mut publisher = Publisher::new(self.settings.confirm_window, self.metrics.clone());
+        let signer = Arc::clone(&self.trusted.signer);
+        let mut publisher = Publisher::new(self.settings.confirm_window, self.metrics.clone(), self.core.clone(), signer);
         let mut bound = PAUSE_FIRST;
         loop {
             let result = tokio::select! {
@@ -64,8 +66,9 @@ impl Parts {
     /// One session, from connecting to the first failure.
     async fn session(&mut self, publisher: &mut Publisher) -> Result<(), lapin::Error> {
         let url = self.settings.url.expose();
-        let publishing = Arc::new(connect(url, "manager: publishing").await?);
-        let consuming = Arc::new(connect(url, "manager: consuming").await?);
+        let authority = broker_authority(self.settings.ca_file.as_deref(), &self.trusted.authority_pem)?;
+        let publishing = Arc::new(connect(url, "manager: publishing", &authority).await?);
+        let consuming = Arc::new(connect(url, "manager: consuming", &authority).await?);
         let declaring = publishing.create_channel().await?;
         topology::declare_shared(&declaring, self.queue_type(), self.lease_ms).await?;
         let channel = publishing.create_channel().await?;
@@ -75,6 +78,7 @@ impl Parts {
         consumers.spawn(events::consume(Arc::clone(&consuming), self.sources.clone(), self.incoming.clone()));
         let mut events = publishing.events_listener();
         let mut consuming_events = consuming.events_listener();
+        self.trusted.accounts.broker_came_back();
         self.connected.send_replace(true);
         self.metrics.broker_connected.set(1);
         self.core.tell(Message::BrokerConnected(true));
@@ -142,7 +146,7 @@ impl Parts {
     }
 }
 
-async fn connect(url: &str, name: &str) -> Result<Connection, lapin::Error> {
+async fn connect(url: &str, name: &str, authority: &str) -> Result<Connection, lapin::Error> {
     let mut uri: AMQPUri = url.parse().map_err(std::io::Error::other)?;
     uri.query.frame_max = Some(FRAME_BYTES_MAX);
     uri.query.heartbeat = Some(HEARTBEAT_S);
@@ -151,7 +155,8 @@ async fn connect(url: &str, name: &str) -> Result<Connection, lapin::Error> {
         .with_connection_name(name.into())
         .configure_backoff(|backoff| backoff.with_max_times(0));
     let runtime = lapin::runtime::default_runtime().map_err(std::io::Error::other)?;
-    let connecting = Connection::connect_uri_with_config(uri, properties, OwnedTLSConfig::default(), runtime);
+    let tls = OwnedTLSConfig { identity: None, cert_chain: Some(authority.to_owned()) };
+    let connecting = Connection::connect_uri_with_config(uri, properties, tls, runtime);
     match tokio::time::timeout(CONNECT_WAIT_MAX, connecting).await {
         Ok(result) => result,
         Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),

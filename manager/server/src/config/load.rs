@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use conductor_boot::{Loaded, Loader, SettingLine, SettingsError};
 use thiserror::Error;
 
-use super::{BrokerUrl, Settings};
+use super::{AgentAccounts, BrokerUrl, Settings};
 
 /// The settings file of an installed manager.
 pub const DEFAULT_FILE: &str = "/etc/conductor/manager.toml";
@@ -17,6 +17,9 @@ const LEASE_INTERVALS_MIN: u64 = 2;
 const CONFIRM_WINDOW: std::ops::RangeInclusive<u32> = 1..=10_000;
 /// A broken interval would make agents flood the manager.
 const LEASE_INTERVAL_MS_MIN: u64 = 100;
+
+/// An agent must have time to renew its certificate.
+const CERTIFICATE_SECONDS_MIN: u64 = 3;
 
 /// Settings that may be given on the command line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -118,6 +121,25 @@ fn check(loaded: &Loaded<Settings>) -> Result<(), ConfigError> {
     if settings.broker.prefetch == 0 {
         return wrong("broker.prefetch", "is 0, which would mean no limit; expected 1 to 65535".to_owned());
     }
+    if !settings.tls.enabled && !settings.listen.ip().is_loopback() {
+        let message = format!(
+            "is false, but the manager listens on {}: tokens and tasks would cross the network unprotected; leave TLS on, or \
+             listen on 127.0.0.1",
+            settings.listen
+        );
+        return wrong("tls.enabled", message);
+    }
+    if settings.tls.certificate_seconds < CERTIFICATE_SECONDS_MIN {
+        let message = format!("is {}; at least {CERTIFICATE_SECONDS_MIN} is needed", settings.tls.certificate_seconds);
+        return wrong("tls.certificate_seconds", message);
+    }
+    if !settings.tls.address.is_empty() && !settings.tls.address.starts_with("https://") {
+        return wrong("tls.address", "expected an address as in https://conductor.example:53333".to_owned());
+    }
+    if settings.broker.agent_accounts != AgentAccounts::Shared && settings.broker.management_url.is_none() {
+        let message = "needs broker.management_url, as in http://127.0.0.1:15672, by which users are made".to_owned();
+        return wrong("broker.agent_accounts", message);
+    }
     if settings.data_dir.as_os_str().is_empty() {
         return wrong("data_dir", "is empty; expected a directory".to_owned());
     }
@@ -144,6 +166,15 @@ mod tests {
         for part in ["CONDUCTOR_LEASE__LEASE_MS", "lease.lease_ms", "6000", "5000"] {
             assert!(error.contains(part), "{error}");
         }
+    }
+
+    #[test]
+    fn plain_text_is_for_loopback_alone() {
+        assert!(with(&[("CONDUCTOR_TLS__ENABLED", "false")]).is_ok());
+        let open = [("CONDUCTOR_TLS__ENABLED", "false"), ("CONDUCTOR_LISTEN", "0.0.0.0:53333")];
+        let error = with(&open).unwrap_err().to_string();
+        assert!(error.contains("tls.enabled") && error.contains("0.0.0.0:53333"), "{error}");
+        assert!(with(&[("CONDUCTOR_LISTEN", "0.0.0.0:53333")]).is_ok());
     }
 
     #[test]

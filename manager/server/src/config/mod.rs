@@ -10,5 +10,6 @@ mod settings;
 pub use broker_url::BrokerUrl;
 pub use load::{ConfigError, DEFAULT_FILE, Flags, effective, load, load_without_default_file};
 pub use settings::{
-    AuthSettings, BrokerSettings, FeedSettings, LeaseSettings, LimitSettings, QueueType, Settings, StoreSettings,
+    AgentAccounts, AuthSettings, BrokerSettings, FeedSettings, LeaseSettings, LimitSettings, QueueType, Settings,
+    StoreSettings, TlsSettings,
 };

@@ -17,6 +17,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where everything lies that is not elsewhere by a setting of its own.
     pub data_dir: PathBuf,
+    /// TLS and certificates.
+    pub tls: TlsSettings,
     /// The database.
     pub store: StoreSettings,
     /// RabbitMQ.
@@ -35,6 +37,22 @@ pub struct Settings {
     pub log: LogSettings,
 }
 
+/// `[tls]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSettings {
+    /// Whether the API speaks TLS. Plain text is allowed on loopback alone.
+    pub enabled: bool,
+    /// Names and addresses of this manager, for its certificate. Empty = the host's name, localhost and the loopback addresses,
+    /// and the address that it listens on.
+    pub names: Vec<String>,
+    /// The address that hosts are given, as in `https://conductor.example:53333`. Empty = the host's name and the port that the
+    /// manager listens on.
+    pub address: String,
+    /// How long an agent's certificate is good, in seconds. It is renewed after two thirds of that.
+    pub certificate_seconds: u64,
+}
+
 /// `[store]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -51,12 +69,31 @@ pub struct BrokerSettings {
     pub url: BrokerUrl,
     /// How agents reach it, where that differs.
     pub agent_url: Option<BrokerUrl>,
+    /// RabbitMQ's management API, as in `http://127.0.0.1:15672`, where agents have users of their own.
+    pub management_url: Option<String>,
+    /// Which users agents have on RabbitMQ.
+    pub agent_accounts: AgentAccounts,
+    /// PEM of the authority that signed RabbitMQ's certificate; the manager's own authority where absent.
+    pub ca_file: Option<PathBuf>,
     /// The type of the shared inbound queues: `quorum` where the broker is clustered.
     pub queue_type: QueueType,
     /// How many publishes may wait for their confirmation at once.
     pub confirm_window: u32,
     /// How many messages from agents the manager takes ahead of its acknowledgements.
     pub prefetch: u16,
+}
+
+/// Which users agents have on RabbitMQ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AgentAccounts {
+    /// None of their own: all share the one in `broker.agent_url`. For development only.
+    #[default]
+    Shared,
+    /// One each, with a password.
+    Password,
+    /// One each, with the agent's certificate.
+    Certificate,
 }
 
 /// What kind of queue the shared inbound queues are.
@@ -125,6 +162,7 @@ impl Default for Settings {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 53333)),
             data_dir: PathBuf::from("/var/lib/conductor"),
+            tls: TlsSettings::default(),
             store: StoreSettings::default(),
             broker: BrokerSettings::default(),
             lease: LeaseSettings::default(),
@@ -142,10 +180,19 @@ impl Default for BrokerSettings {
         Self {
             url: BrokerUrl::local_default(),
             agent_url: None,
+            management_url: None,
+            agent_accounts: AgentAccounts::Shared,
+            ca_file: None,
             queue_type: QueueType::Classic,
             confirm_window: 512,
             prefetch: 512,
         }
+    }
+}
+
+impl Default for TlsSettings {
+    fn default() -> Self {
+        Self { enabled: true, names: Vec::new(), address: String::new(), certificate_seconds: 7 * 24 * 3600 }
     }
 }
 
@@ -186,6 +233,38 @@ impl Settings {
         self.store.path.clone().unwrap_or_else(|| self.data_dir.join("manager.db"))
     }
 
+    /// Where keys and certificates lie.
+    #[must_use]
+    pub fn pki_dir(&self) -> PathBuf {
+        self.data_dir.join("pki")
+    }
+
+    /// The names and addresses in the manager's certificate.
+    #[must_use]
+    pub fn server_names(&self) -> Vec<String> {
+        if !self.tls.names.is_empty() {
+            return self.tls.names.clone();
+        }
+        let mut names = vec![hostname(), "localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+        if !self.listen.ip().is_unspecified() {
+            names.push(self.listen.ip().to_string());
+        }
+        let mut seen = std::collections::HashSet::new();
+        names.retain(|name| seen.insert(name.clone()));
+        names
+    }
+
+    /// The address that hosts are given.
+    #[must_use]
+    pub fn public_address(&self) -> String {
+        if self.tls.address.is_empty() {
+            let host = self.tls.names.first().cloned().unwrap_or_else(hostname);
+            format!("https://{host}:{}", self.listen.port())
+        } else {
+            self.tls.address.trim_end_matches('/').to_owned()
+        }
+    }
+
     /// The root of the files under `/resources`.
     #[must_use]
     pub fn files_dir(&self) -> PathBuf {
@@ -209,4 +288,9 @@ impl Settings {
     pub fn agent_broker_url(&self) -> &BrokerUrl {
         self.broker.agent_url.as_ref().unwrap_or(&self.broker.url)
     }
+}
+
+/// The host's name.
+fn hostname() -> String {
+    nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_else(|| "localhost".to_owned())
 }

@@ -137,6 +137,8 @@ impl Stack {
         settings.listen = options.listen;
         settings.data_dir = self.folder.part("manager");
         settings.broker.url = amqp.clone();
+        // Everything here is on loopback.
+        settings.tls.enabled = false;
         let mut stop = self.stop_manager.subscribe();
         let (sender, receiver) = oneshot::channel();
         let shutdown = async move {

@@ -48,9 +48,40 @@ impl Node {
              disk_free_limit.absolute = 50MB\nload_definitions = {}/definitions.json\n",
             folder.display()
         );
-        write_file(&folder.join("rabbitmq.conf"), &configuration);
+        Self::configured(folder, [port, distribution_port, mapper_port], &configuration, vhosts, "[].\n")
+    }
+
+    /// Starts a node that speaks TLS on `tls_port`, knows clients by the certificates of the authority in `pki`, and has the
+    /// management API on `management_port`.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    #[must_use]
+    pub fn start_secured(folder: &Path, pki: &Path, tls_port: u16, management_port: u16) -> Self {
+        fs::create_dir_all(folder).expect("the broker's folder can be made");
+        let ports @ [port, ..] = [free_port(), free_port(), free_port()];
+        let (folder_text, pki) = (folder.display(), pki.display());
+        let configuration = format!(
+            "listeners.tcp.1 = 127.0.0.1:{port}\nlisteners.ssl.1 = 127.0.0.1:{tls_port}\nssl_options.cacertfile = {pki}/ca.crt\n\
+             ssl_options.certfile = {pki}/broker.crt\nssl_options.keyfile = {pki}/broker.key\nssl_options.verify = verify_peer\n\
+             ssl_options.fail_if_no_peer_cert = false\nssl_cert_login_from = common_name\nauth_mechanisms.1 = EXTERNAL\n\
+             auth_mechanisms.2 = PLAIN\nauth_mechanisms.3 = AMQPLAIN\nmanagement.tcp.ip = 127.0.0.1\n\
+             management.tcp.port = {management_port}\nlog.console = true\nlog.console.level = info\nlog.file = false\n\
+             disk_free_limit.absolute = 50MB\nload_definitions = {folder_text}/definitions.json\n"
+        );
+        Self::configured(folder, ports, &configuration, &[], "[rabbitmq_management,rabbitmq_auth_mechanism_ssl].\n")
+    }
+
+    fn configured(
+        folder: &Path,
+        [port, distribution_port, mapper_port]: [u16; 3],
+        configuration: &str,
+        vhosts: &[String],
+        plugins: &str,
+    ) -> Self {
+        write_file(&folder.join("rabbitmq.conf"), configuration);
         write_file(&folder.join("definitions.json"), &definitions(vhosts));
-        write_file(&folder.join("enabled_plugins"), "[].\n");
+        write_file(&folder.join("enabled_plugins"), plugins);
         // A port mapper of the node's own: the one that Erlang starts by itself would stay behind.
         let mut mapper = Command::new("epmd");
         mapper.args(["-port", &mapper_port.to_string(), "-address", "127.0.0.1"]);

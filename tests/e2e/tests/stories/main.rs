@@ -14,6 +14,7 @@ mod dev_stack;
 mod events;
 mod everything_killed;
 mod fixtures;
+mod identity;
 mod manager_killed;
 mod misbehaving_plugins;
 mod placing;

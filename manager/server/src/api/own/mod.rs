@@ -2,6 +2,7 @@
 
 mod agents;
 mod cordon;
+mod enrolment;
 mod events;
 mod plugins;
 mod tasks;
@@ -17,6 +18,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .merge(agents::routes())
         .merge(cordon::routes())
+        .merge(enrolment::routes())
         .merge(plugins::routes())
         .merge(tasks::routes())
         .merge(events::routes())

@@ -93,7 +93,8 @@ impl House {
         store.put_token(&token_hash("cdt_other"), &"other".parse().unwrap(), "other-admin", clock::now()).unwrap();
         let numbers = Metrics::default();
         let counted = numbers.register(metrics::Metrics::register);
-        let (app, broker) = App::start(&settings, Arc::clone(&store), counted).unwrap();
+        let (trust, accounts) = crate::app::trust::Trust::for_tests(&settings);
+        let (app, broker) = App::start(&settings, Arc::clone(&store), counted, trust, accounts).unwrap();
         let (shutdown, stopping) = watch::channel(false);
         let router = router(app.clone(), numbers, stopping).unwrap();
         Self { app, router, shutdown, dir, _broker: broker }

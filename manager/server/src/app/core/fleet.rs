@@ -14,6 +14,8 @@ pub(super) struct Agent {
     pub(super) claims: BTreeSet<TaskId>,
     /// When its lease ends; it is offline from then on.
     pub(super) lease_until: Timestamp,
+    /// The host that its lease came from last, and the one before.
+    hosts: [String; 2],
     /// How many leases in a row did not name a task that it should have.
     pub(super) missed: HashMap<TaskId, u32>,
     /// How many leases in a row named a task that it should not have.
@@ -141,6 +143,21 @@ impl Fleet {
 
 impl Agent {
     pub(super) fn new(record: AgentRecord, lease_until: Timestamp) -> Self {
-        Self { record, claims: BTreeSet::new(), lease_until, missed: HashMap::new(), strange: HashMap::new() }
+        let hosts = [String::new(), String::new()];
+        Self { record, claims: BTreeSet::new(), lease_until, hosts, missed: HashMap::new(), strange: HashMap::new() }
+    }
+
+    /// Takes note of the host that a lease came from. True when another host spoke in between: a host that was booted anew, or
+    /// replaced, is never its former self again, so two of them must be alive.
+    pub(super) fn is_two_hosts(&mut self, host: &str) -> bool {
+        if host.is_empty() || self.hosts[0] == host {
+            return false;
+        }
+        self.hosts.swap(0, 1);
+        if self.hosts[0] == host {
+            return true;
+        }
+        host.clone_into(&mut self.hosts[0]);
+        false
     }
 }

@@ -1,6 +1,7 @@
 //! What the deciding thread can be told, and the handle to tell it.
 
-use std::sync::{Arc, mpsc};
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock, mpsc};
 
 use conductor_engine::{Event, PerformFailure, Plan, Refusal, StartRequest, WorkerUpdate};
 use conductor_model::{AgentId, AgentRecord, Cordon, Schedule, TaskId, TaskRecord, TenantName, Timestamp, WorkflowId};
@@ -342,6 +343,8 @@ impl Message {
 #[derive(Clone, Debug)]
 pub struct CoreHandle {
     sender: mpsc::Sender<Message>,
+    /// The newest protocol that each agent speaks: messages to it are written so that it can read them.
+    protocols: Arc<RwLock<HashMap<AgentId, u16>>>,
 }
 
 impl CoreHandle {
@@ -349,7 +352,21 @@ impl CoreHandle {
     #[must_use]
     pub fn channel() -> (Self, mpsc::Receiver<Message>) {
         let (sender, receiver) = mpsc::channel();
-        (Self { sender }, receiver)
+        (Self { sender, protocols: Arc::default() }, receiver)
+    }
+
+    /// An agent said which protocol it speaks.
+    pub(super) fn note_protocol(&self, agent: &AgentId, protocol: u16) {
+        let mut protocols = self.protocols.write().unwrap_or_else(PoisonError::into_inner);
+        if protocols.get(agent) != Some(&protocol) {
+            protocols.insert(agent.clone(), protocol);
+        }
+    }
+
+    /// The protocol that an agent speaks, where it is known.
+    #[must_use]
+    pub fn protocol_of(&self, agent: &AgentId) -> Option<u16> {
+        self.protocols.read().unwrap_or_else(PoisonError::into_inner).get(agent).copied()
     }
 
     /// Tells something that is not answered. Nothing happens when the thread has ended.

@@ -213,6 +213,9 @@ impl Core {
         self.last_outbox_id = self.last_outbox_id.max(work.last_outbox_id);
         self.last_feed_id = self.last_feed_id.max(work.last_feed_id);
         let was_connected = self.fleet.broker_connected();
+        for agent in &work.agents {
+            self.handle.note_protocol(&agent.id, agent.protocol);
+        }
         self.fleet = Fleet::rebuilt(work.agents, self.now, self.settings.lease_ms, was_connected);
         self.follow_ups = FollowUps::default();
         for open in work.workflows {
@@ -309,7 +312,9 @@ impl Core {
         }
         self.watched_at = self.now;
         self.metrics.sizes(self.index.counts(), self.runs.len());
-        for state in [AgentState::Active, AgentState::Draining, AgentState::Offline, AgentState::Unsupported] {
+        for state in
+            [AgentState::Active, AgentState::Draining, AgentState::Offline, AgentState::Unsupported, AgentState::Quarantined]
+        {
             self.metrics.agents(state.as_str(), self.fleet.count(state));
         }
         self.metrics.last_feed_id.store(self.last_feed_id, Ordering::Relaxed);

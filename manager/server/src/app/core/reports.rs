@@ -34,12 +34,16 @@ impl Core {
                     lost.extend(known.claims.iter().copied());
                 }
                 record.registered_at = known.record.registered_at;
-                record.state = known.record.state;
+                // A state that the registration itself decides stands; what leases say of an agent that is well stays.
+                if record.state == AgentState::Offline && known.record.state != AgentState::Unsupported {
+                    record.state = known.record.state;
+                }
                 record.cordon = known.record.cordon.clone();
                 true
             }
             None => false,
         };
+        self.handle.note_protocol(&id, record.protocol);
         self.building.agent(record.clone());
         let tenant = record.tenant.clone();
         match self.fleet.agents.get_mut(&id) {
@@ -68,6 +72,15 @@ impl Core {
     pub(super) fn renew_lease(&mut self, from: &Sender, lease: &Lease) {
         let until = self.now.plus_ms(self.settings.lease_ms);
         let Some(agent) = self.fleet.agents.get_mut(&from.agent) else { return };
+        if agent.is_two_hosts(&lease.host) {
+            tracing::error!(
+                agent = %from.agent,
+                "two hosts speak in the name of one agent, so it gets no more tasks; `conductor agents delete` it, then let each \
+                 host in again under an id of its own"
+            );
+            self.set_agent_state(&from.agent, AgentState::Quarantined);
+        }
+        let Some(agent) = self.fleet.agents.get_mut(&from.agent) else { return };
         if agent.record.incarnation != from.incarnation {
             return;
         }
@@ -81,7 +94,7 @@ impl Core {
 
     fn set_agent_state(&mut self, id: &AgentId, state: AgentState) {
         let Some(agent) = self.fleet.agents.get_mut(id) else { return };
-        if agent.record.state == state || agent.record.state == AgentState::Unsupported {
+        if agent.record.state == state || matches!(agent.record.state, AgentState::Unsupported | AgentState::Quarantined) {
             return;
         }
         agent.record.state = state;
@@ -89,7 +102,9 @@ impl Core {
         let kind = match state {
             AgentState::Active => "agent.online",
             AgentState::Draining => "agent.draining",
-            AgentState::Offline | AgentState::Unsupported => "agent.offline",
+            AgentState::Offline => "agent.offline",
+            AgentState::Unsupported => "agent.unsupported",
+            AgentState::Quarantined => "agent.quarantined",
         };
         tracing::info!(agent = %id, %state, "agent changed state");
         self.announce(Announcement {
@@ -235,6 +250,17 @@ impl Core {
         if finished.outcome == Outcome::Refused && finished.started_at.is_none() {
             self.fleet.refused_by.entry(task).or_default().insert(from.agent.clone());
             let reason = reason.unwrap_or_else(|| format!("agent {} would not take it", from.agent));
+            if let Some(agent) = self.fleet.agents.get(&from.agent) {
+                tracing::warn!(agent = %from.agent, task.id = %task, reason, "an agent refused a task");
+                let announcement = Announcement {
+                    tenant: agent.record.tenant.clone(),
+                    kind: "agent.refused-task",
+                    task: None,
+                    agent: Some(from.agent.clone()),
+                    data: json!({ "task": task, "dispatch": dispatch, "reason": reason }),
+                };
+                self.announce(announcement);
+            }
             return Event::Lost { task, dispatch, reason, never_begun: true };
         }
         let output = if finished.output_by_reference {

@@ -68,6 +68,31 @@ async fn a_cordoned_agent_is_given_nothing_until_it_is_let_back_in_also_after_a_
 }
 
 #[tokio::test]
+async fn two_hosts_in_one_name_get_nothing_and_a_host_that_was_booted_anew_does() {
+    let mut world = World::new();
+    world.plugin("p");
+    let (task, workflow) = on_agent(false);
+    world.define(task, workflow).await;
+    world.agent("agent-1", ("role", "web"), 1).await;
+    for host in ["first boot", "first boot", "second boot", "second boot"] {
+        world.lease_from(host, "agent-1", Vec::new());
+    }
+    let state = async |world: &World| world.app.agents(&tenant()).await.unwrap()[0].record.state;
+    assert_eq!(state(&world).await, AgentState::Active);
+    world.lease_from("first boot", "agent-1", Vec::new());
+    world.lease_from("second boot", "agent-1", Vec::new());
+    assert_eq!(state(&world).await, AgentState::Quarantined);
+    let id = world.start("remote_flow").await;
+    let waiting = world.tasks(id).await[0].id;
+    let why = world.app.explain_placement(&tenant(), waiting).await.unwrap().expect("it waits");
+    assert_eq!(why.agents[0].reason, "is quarantined, because two hosts speak in one name");
+    // Forgotten and let in again, it is trusted again.
+    world.app.remove_agent(&tenant(), "agent-1".parse().unwrap(), true).await.unwrap();
+    world.agent("agent-1", ("role", "web"), 1).await;
+    assert_eq!(world.task_order().await.1.task_id, waiting);
+}
+
+#[tokio::test]
 async fn no_agent_gets_more_than_its_slots() {
     let mut world = World::new();
     world.plugin("p");

@@ -17,7 +17,8 @@ fn world_in(folder: &std::path::Path) -> World {
     let store: Arc<dyn conductor_store::Store> = Arc::new(SqliteStore::open(&folder.join("manager.db")).unwrap());
     let settings = Settings { data_dir: folder.to_owned(), ..Settings::default() };
     let metrics = crate::app::metrics::Metrics::register(&mut prometheus_client::registry::Registry::default());
-    let (app, parts) = App::start(&settings, Arc::clone(&store), metrics).unwrap();
+    let (trust, accounts) = crate::app::trust::Trust::for_tests(&settings);
+    let (app, parts) = App::start(&settings, Arc::clone(&store), metrics, trust, accounts).unwrap();
     World { app, parts, store }
 }
 

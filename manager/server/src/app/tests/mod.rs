@@ -65,7 +65,8 @@ impl World {
         settings.lease.lease_ms = lease_ms;
         settings.lease.interval_ms = lease_ms / 4;
         let metrics = Metrics::register(&mut prometheus_client::registry::Registry::default());
-        let (app, parts) = App::start(&settings, Arc::clone(&store), metrics).unwrap();
+        let (trust, accounts) = crate::app::trust::Trust::for_tests(&settings);
+        let (app, parts) = App::start(&settings, Arc::clone(&store), metrics, trust, accounts).unwrap();
         app.inner.core.tell(Message::BrokerConnected(true));
         Self { app, parts, store }
     }
@@ -147,7 +148,13 @@ impl World {
     }
 
     pub(crate) fn lease(&self, id: &str, tasks: Vec<(TaskId, u32)>) {
-        self.app.inner.core.tell(Message::Lease { from: sender(id), lease: Lease { tasks, draining: false, free_slots: 1 } });
+        self.lease_from("", id, tasks);
+    }
+
+    /// A lease that comes from a certain host.
+    pub(crate) fn lease_from(&self, host: &str, id: &str, tasks: Vec<(TaskId, u32)>) {
+        let lease = Lease { tasks, draining: false, free_slots: 1, host: host.to_owned() };
+        self.app.inner.core.tell(Message::Lease { from: sender(id), lease });
     }
 
     /// Uploads a plugin with one operation `run`.

@@ -1,0 +1,76 @@
+//! `conductor-agent enroll`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use conductor_boot::{Loader, report};
+use conductor_wire::identity::EnrolmentString;
+
+use super::{Exit, fail, runtime};
+use crate::facts;
+use crate::identity::{self, Enrolment};
+use crate::settings::{DEFAULT_FILE, Settings};
+
+/// Joins an installation with a string that `conductor agents token create` printed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exit codes: 10 manager unreachable, 11 wrong fingerprint, 13 enrolled already, 14 not approved yet, \
+                  20 token unknown, 21 expired, 22 spent, 23 not for this address, 24 clock is wrong, 25 id taken, 26 rejected.")]
+pub struct Arguments {
+    /// The enrolment string
+    #[arg(value_name = "STRING", env = "CONDUCTOR_ENROLMENT_STRING", hide_env_values = true)]
+    string: EnrolmentString,
+    /// The agent's id, unique in the installation [default: the host's name]
+    #[arg(long)]
+    id: Option<String>,
+    /// Where the agent keeps everything
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Settings file [default: /etc/conductor/agent.toml]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How long to wait for an operator to say yes, where one must, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    wait: u64,
+    /// Replace the identity that this host has
+    #[arg(long)]
+    again: bool,
+}
+
+pub(super) fn main(arguments: Arguments) -> Exit {
+    let loader = Loader::new(DEFAULT_FILE).file(arguments.config).flag("--id", "id", arguments.id).flag(
+        "--data-dir",
+        "data_dir",
+        arguments.data_dir.map(|dir| dir.display().to_string()),
+    );
+    let settings: Settings = match loader.load() {
+        Ok(loaded) => loaded.settings,
+        Err(error) => return fail(&error),
+    };
+    let id = if settings.id.is_empty() { facts::hostname() } else { settings.id };
+    let id = match id.parse() {
+        Ok(id) => id,
+        Err(error) => return fail(&error),
+    };
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error),
+    };
+    let dir = identity::folder(&settings.data_dir);
+    let enrolment = Enrolment {
+        string: arguments.string,
+        id,
+        dir: &dir,
+        approval_wait: Duration::from_secs(arguments.wait),
+        again: arguments.again,
+    };
+    match runtime.block_on(identity::enrol(enrolment)) {
+        Ok(identity) => {
+            eprintln!("this host is agent {} of {}", identity.note.id, identity.note.manager);
+            Exit::Done
+        }
+        Err(error) => {
+            eprintln!("conductor-agent: {}", report(&error));
+            Exit::Code(error.exit_code())
+        }
+    }
+}

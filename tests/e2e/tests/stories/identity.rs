@@ -1,0 +1,421 @@
+//! Hosts that join over TLS, and what those cannot do who own the network, another agent's host or the broker.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use conductor_e2e::broker::Node;
+use conductor_e2e::{Effects, Piece, agent_task, binary, free_port, step, until, workflow};
+use conductor_wire::identity::EnrolmentString;
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions};
+use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
+use lapin::types::FieldTable;
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+use reqwest::{Certificate, Client, Method};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// An installed system on one machine: TLS everywhere, and a user of its own for each agent.
+struct Installation {
+    folder: TempDir,
+    port: u16,
+    tls_port: u16,
+    manager: Option<Piece>,
+    _node: Node,
+    agents: Vec<(String, Piece)>,
+    http: Client,
+    effects: Effects,
+}
+
+impl Installation {
+    /// Brings it up; agents' certificates are good for so many seconds.
+    async fn start(certificate_seconds: u64) -> Self {
+        conductor_client::install_tls_provider();
+        let folder = tempfile::Builder::new().prefix("conductor-story-").tempdir().unwrap();
+        let (port, tls_port, management_port) = (free_port(), free_port(), free_port());
+        let data = folder.path().join("manager");
+        let mut command = Command::new(binary("conductor-manager"));
+        command.arg("serve").env_clear().env("PATH", std::env::var("PATH").unwrap_or_default());
+        command.envs([
+            ("CONDUCTOR_LISTEN", format!("127.0.0.1:{port}")),
+            ("CONDUCTOR_DATA_DIR", data.display().to_string()),
+            ("CONDUCTOR_TLS__ADDRESS", format!("https://localhost:{port}")),
+            ("CONDUCTOR_TLS__CERTIFICATE_SECONDS", certificate_seconds.to_string()),
+            ("CONDUCTOR_BROKER__URL", format!("amqps://guest:guest@localhost:{tls_port}/%2f")),
+            ("CONDUCTOR_BROKER__MANAGEMENT_URL", format!("http://127.0.0.1:{management_port}")),
+            ("CONDUCTOR_BROKER__AGENT_ACCOUNTS", "certificate".to_owned()),
+        ]);
+        let mut manager = Piece::start("conductor-manager", &mut command, &folder.path().join("manager.log"));
+        let pki = data.join("pki");
+        until("the manager has made its keys", 60, async || {
+            manager.assert_running();
+            if pki.join("broker.crt").exists() { Ok(()) } else { Err("not yet") }
+        })
+        .await;
+        let node = Node::start_secured(&folder.path().join("rabbitmq"), &pki, tls_port, management_port);
+        let authority = Certificate::from_pem(&std::fs::read(pki.join("ca.crt")).unwrap()).unwrap();
+        let http = Client::builder().tls_certs_only([authority]).build().unwrap();
+        let effects = Effects::new(folder.path());
+        let house = Self { folder, port, tls_port, manager: Some(manager), _node: node, agents: Vec::new(), http, effects };
+        until("the manager is well", 90, async || {
+            let health: Value = house.call(Method::GET, "/health", None).await.1;
+            if health["healthy"] == true { Ok(()) } else { Err(health) }
+        })
+        .await;
+        let request = house.request(Method::POST, "/api/v1/plugins").header("content-type", "application/gzip");
+        assert_eq!(request.body(house.effects.plugin()).send().await.unwrap().status(), 201);
+        house
+    }
+
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let token = std::fs::read_to_string(self.folder.path().join("manager/admin.token")).unwrap_or_default();
+        self.http.request(method, format!("https://localhost:{}{path}", self.port)).bearer_auth(token.trim())
+    }
+
+    /// Status and body of an answer; 0 when there is none.
+    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
+        let mut request = self.request(method, path);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let Ok(answer) = request.send().await else { return (0, Value::Null) };
+        let status = answer.status().as_u16();
+        let text = answer.text().await.unwrap_or_default();
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    async fn token(&self, token: Value) -> String {
+        let (status, made) = self.call(Method::POST, "/api/v1/enrolment-tokens", Some(token)).await;
+        assert_eq!(status, 201, "{made}");
+        made["enrolment_string"].as_str().unwrap().to_owned()
+    }
+
+    fn data_dir(&self, id: &str) -> PathBuf {
+        self.folder.path().join(id)
+    }
+
+    /// `conductor-agent enroll`: exit code and what it said.
+    fn enroll(&self, id: &str, string: &str, wait_seconds: u64) -> (i32, String) {
+        let mut command = agent_command();
+        command.args(["enroll", string, "--id", id, "--wait", &wait_seconds.to_string(), "--data-dir"]).arg(self.data_dir(id));
+        let output = command.output().unwrap();
+        (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    fn run_agent(&mut self, id: &str) {
+        let mut command = agent_command();
+        command.args(["run", "--slots", "2", "--data-dir"]).arg(self.data_dir(id));
+        let piece = Piece::start(id, &mut command, &self.agent_log(id));
+        self.agents.push((id.to_owned(), piece));
+    }
+
+    fn kill_agent(&mut self, id: &str) {
+        let at = self.agents.iter().position(|(name, _)| name == id).unwrap();
+        self.agents.remove(at).1.kill9();
+    }
+
+    fn agent_log(&self, id: &str) -> PathBuf {
+        self.folder.path().join(format!("{id}.log"))
+    }
+
+    async fn wait_for_agent(&self, id: &str, state: &str) {
+        until(&format!("{id} is {state}"), 60, async || {
+            let (_, agent) = self.call(Method::GET, &format!("/api/v1/agents/{id}"), None).await;
+            if agent["state"] == state { Ok(()) } else { Err(agent["state"].clone()) }
+        })
+        .await;
+    }
+
+    async fn define(&self, task: Value, flow: Value) {
+        assert_eq!(self.call(Method::POST, "/api/metadata/taskdefs", Some(json!([task]))).await.0, 200);
+        assert_eq!(self.call(Method::PUT, "/api/metadata/workflow", Some(json!([flow]))).await.0, 200);
+    }
+
+    async fn start_workflow(&self, name: &str) -> String {
+        let (status, id) = self.call(Method::POST, "/api/workflow", Some(json!({"name": name}))).await;
+        assert_eq!(status, 200, "{id}");
+        id.as_str().unwrap().to_owned()
+    }
+
+    async fn wait_for_end(&self, id: &str) -> Value {
+        until("the workflow is over", 60, async || {
+            let (_, flow) = self.call(Method::GET, &format!("/api/workflow/{id}?includeTasks=true"), None).await;
+            if flow["status"] == "COMPLETED" { Ok(flow) } else { Err(flow["status"].clone()) }
+        })
+        .await
+    }
+
+    /// A channel of whoever owns the broker.
+    async fn as_owner_of_the_broker(&self) -> (Connection, Channel) {
+        let tls = OwnedTLSConfig { identity: None, cert_chain: Some(self.authority_pem()) };
+        self.connect(&format!("amqps://guest:guest@localhost:{}/%2f", self.tls_port), tls).await
+    }
+
+    /// A channel of whoever owns an agent's host.
+    async fn as_agent(&self, id: &str) -> (Connection, Channel) {
+        let dir = self.data_dir(id).join("identity");
+        let identity = OwnedIdentity::PKCS8 {
+            pem: std::fs::read(dir.join("agent.crt")).unwrap(),
+            key: std::fs::read(dir.join("agent.key")).unwrap(),
+        };
+        let tls = OwnedTLSConfig { identity: Some(identity), cert_chain: Some(self.authority_pem()) };
+        self.connect(&format!("amqps://localhost:{}/%2f?auth_mechanism=external", self.tls_port), tls).await
+    }
+
+    async fn connect(&self, uri: &str, tls: OwnedTLSConfig) -> (Connection, Channel) {
+        let runtime = lapin::runtime::default_runtime().unwrap();
+        let properties = ConnectionProperties::default();
+        let connection = Connection::connect_with_config(uri, properties, tls, runtime).await.unwrap();
+        let channel = connection.create_channel().await.unwrap();
+        channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+        (connection, channel)
+    }
+
+    fn authority_pem(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("manager/pki/ca.crt")).unwrap()
+    }
+
+    /// A client that shows an agent's certificate.
+    fn http_of_agent(&self, id: &str) -> Client {
+        let dir = self.data_dir(id).join("identity");
+        let pem = [std::fs::read(dir.join("agent.crt")).unwrap(), std::fs::read(dir.join("agent.key")).unwrap()].concat();
+        let authority = Certificate::from_pem(self.authority_pem().as_bytes()).unwrap();
+        let builder = Client::builder().tls_certs_only([authority]).identity(reqwest::Identity::from_pem(&pem).unwrap());
+        builder.build().unwrap()
+    }
+
+    async fn status_for_agent(&self, http: &Client, path: &str) -> u16 {
+        http.get(format!("https://localhost:{}{path}", self.port)).send().await.map_or(0, |answer| answer.status().as_u16())
+    }
+
+    fn manager_log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("manager.log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Installation {
+    fn drop(&mut self) {
+        for (_, agent) in self.agents.drain(..) {
+            agent.put_down(15);
+        }
+        if let Some(manager) = self.manager.take() {
+            manager.put_down(15);
+        }
+        if std::thread::panicking() {
+            let log = self.manager_log();
+            let from = log.len().saturating_sub(6000);
+            eprintln!("the manager's last words:\n{}", log.get(from..).unwrap_or(&log));
+            for entry in std::fs::read_dir(self.folder.path()).into_iter().flatten().flatten() {
+                let path = entry.path();
+                if path.extension().is_some_and(|extension| extension == "log") && !path.ends_with("manager.log") {
+                    let text = std::fs::read_to_string(&path).unwrap_or_default();
+                    eprintln!("{}:\n{}", path.display(), text.get(text.len().saturating_sub(3000)..).unwrap_or(&text));
+                }
+            }
+        }
+    }
+}
+
+fn agent_command() -> Command {
+    let mut command = Command::new(binary("conductor-agent"));
+    command.env_clear().env("PATH", std::env::var("PATH").unwrap_or_default());
+    command
+}
+
+fn mode_of(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_joins_and_nobody_can_speak_or_read_in_its_place() {
+    let mut house = Installation::start(3600).await;
+    let string = house.token(json!({"labels": {"role": "web"}, "pool": "edge", "uses": 2})).await;
+    assert_eq!(
+        house.enroll("web-1", &string, 10),
+        (0, format!("this host is agent web-1 of https://localhost:{}\n", house.port))
+    );
+    assert_eq!(mode_of(&house.data_dir("web-1").join("identity")), 0o700);
+    assert_eq!(mode_of(&house.data_dir("web-1").join("identity/agent.key")), 0o600);
+    house.run_agent("web-1");
+    house.wait_for_agent("web-1", "active").await;
+    let (_, agent) = house.call(Method::GET, "/api/v1/agents/web-1", None).await;
+    assert_eq!(agent["labels"], json!({"role": "web", "pool": "edge"}));
+
+    // A task travels there and back.
+    let on_edge = json!({"retryCount": 0, "agent": {"plugin": "work", "requires": "pool=edge"}});
+    house.define(agent_task("quick", "quick", on_edge), workflow("run", &[step("quick", "it", json!({}))])).await;
+    let flow = house.start_workflow("run").await;
+    house.wait_for_end(&flow).await;
+
+    // Another agent can neither read its queue nor speak in its name.
+    assert_eq!(house.enroll("web-2", &string, 10).0, 0);
+    house.run_agent("web-2");
+    house.wait_for_agent("web-2", "active").await;
+    house.kill_agent("web-2");
+    let (_connection, channel) = house.as_agent("web-2").await;
+    let options = BasicConsumeOptions::default();
+    let refused = channel.basic_consume("agent.web-1".into(), "x".into(), options, FieldTable::default()).await.unwrap_err();
+    assert!(refused.to_string().contains("ACCESS_REFUSED"), "{refused}");
+    let forged = json!({"protocol": 2, "agent": "web-1", "incarnation": "x", "sent_at": 0,
+        "body": {"kind": "lease", "tasks": [], "draining": true, "free_slots": 0}});
+    let (_connection, channel) = house.as_agent("web-2").await;
+    let publish = async |channel: &Channel, exchange: &str, key: &str, body: &Value, user: &str| {
+        let properties = BasicProperties::default().with_user_id(user.into());
+        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+        let body = body.to_string();
+        match channel.basic_publish(exchange.into(), key.into(), options, body.as_bytes(), properties).await {
+            Ok(confirm) => confirm.await.map(|_| ()),
+            Err(error) => Err(error),
+        }
+    };
+    let refused = publish(&channel, "conductor.inbound", "lease", &forged, "agent.web-1").await.unwrap_err();
+    assert!(refused.to_string().contains("PRECONDITION_FAILED"), "{refused}");
+    let (_connection, channel) = house.as_agent("web-2").await;
+    publish(&channel, "conductor.inbound", "lease", &forged, "agent.web-2").await.unwrap();
+    until("the manager has dropped the forged lease", 15, async || {
+        if house.manager_log().contains("in another agent's name") { Ok(()) } else { Err("not yet") }
+    })
+    .await;
+    house.wait_for_agent("web-1", "active").await;
+    let (_connection, channel) = house.as_agent("web-2").await;
+    let refused = publish(&channel, "conductor.agents", "web-1", &json!({}), "agent.web-2").await.unwrap_err();
+    assert!(refused.to_string().contains("ACCESS_REFUSED"), "{refused}");
+
+    // Nor may it do more over REST than its tasks need.
+    let http = house.http_of_agent("web-2");
+    assert_eq!(house.status_for_agent(&http, "/api/v1/agents/web-2").await, 200);
+    assert_eq!(house.status_for_agent(&http, "/api/v1/agents/web-1").await, 403);
+    assert_eq!(house.status_for_agent(&http, "/api/v1/agents").await, 403);
+
+    // Revoked, it is out within seconds, on both roads.
+    let (connection, _channel) = house.as_agent("web-2").await;
+    assert_eq!(house.call(Method::POST, "/api/v1/agents/web-2/revoke", None).await.0, 204);
+    assert_eq!(house.status_for_agent(&http, "/api/v1/agents/web-2").await, 401);
+    until(
+        "the broker has closed the connection",
+        5,
+        async || {
+            if connection.status().connected() { Err("it is open") } else { Ok(()) }
+        },
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_was_altered_on_the_broker_is_refused_and_said_so() {
+    let mut house = Installation::start(3600).await;
+    let string = house.token(json!({})).await;
+    assert_eq!(house.enroll("web-1", &string, 10).0, 0);
+    house.run_agent("web-1");
+    house.wait_for_agent("web-1", "active").await;
+    let task = agent_task("quick", "quick", json!({"retryCount": 0, "agent": {"plugin": "work"}}));
+    house.define(task, workflow("run", &[step("quick", "it", json!({"word": "right"}))])).await;
+
+    // Whoever owns the broker changes the task while its agent is away, and sends an honest one to it a second time.
+    house.kill_agent("web-1");
+    let flow = house.start_workflow("run").await;
+    let (_connection, channel) = house.as_owner_of_the_broker().await;
+    let message = until("the task lies in the agent's queue", 10, async || {
+        let got = channel.basic_get("agent.web-1".into(), BasicGetOptions::default()).await.unwrap();
+        got.ok_or("nothing yet")
+    })
+    .await;
+    message.ack(BasicAckOptions::default()).await.unwrap();
+    let text = String::from_utf8(message.data.clone()).unwrap();
+    let altered = text.replace("\"word\":\"right\"", "\"word\":\"wrong\"");
+    assert_ne!(text, altered);
+    let options = BasicPublishOptions::default();
+    let properties = BasicProperties::default();
+    let sent = channel.basic_publish("conductor.agents".into(), "web-1".into(), options, altered.as_bytes(), properties).await;
+    sent.unwrap().await.unwrap();
+    house.run_agent("web-1");
+    until("the manager has heard of the refusal", 30, async || {
+        let (_, feed) = house.call(Method::GET, "/api/v1/events?limit=1000", None).await;
+        let text = feed.to_string();
+        if text.contains("agent.refused-task") || house.manager_log().contains("signature-invalid") {
+            Ok(())
+        } else {
+            Err("not yet")
+        }
+    })
+    .await;
+    // The manager gives the task out anew, rightly signed.
+    let over = house.wait_for_end(&flow).await;
+    assert_eq!(over["tasks"][0]["inputData"]["word"], "right");
+    let log = std::fs::read_to_string(house.agent_log("web-1")).unwrap();
+    assert!(log.contains("signature-invalid"), "{log}");
+
+    // The honest message again, to another agent: it is not for that one.
+    let string = house.token(json!({})).await;
+    assert_eq!(house.enroll("web-2", &string, 10).0, 0);
+    house.run_agent("web-2");
+    house.wait_for_agent("web-2", "active").await;
+    let properties = BasicProperties::default();
+    let sent = channel.basic_publish("conductor.agents".into(), "web-2".into(), options, text.as_bytes(), properties).await;
+    sent.unwrap().await.unwrap();
+    until("the other agent has refused it", 15, async || {
+        let log = std::fs::read_to_string(house.agent_log("web-2")).unwrap_or_default();
+        if log.contains("signature-invalid") { Ok(()) } else { Err(log) }
+    })
+    .await;
+    assert_eq!(house.effects.all().iter().filter(|effect| effect.begin).count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_way_of_not_joining_has_its_own_words_and_certificates_are_renewed() {
+    let mut house = Installation::start(9).await;
+    let good = house.token(json!({"uses": 1})).await;
+    let parsed: EnrolmentString = good.parse().unwrap();
+    let with = |change: &dyn Fn(&mut EnrolmentString)| {
+        let mut changed = parsed.clone();
+        change(&mut changed);
+        changed.to_string()
+    };
+    let wrong_print = with(&|string| string.fingerprint = "00".repeat(32));
+    let wrong_token = with(&|string| string.token = format!("{}0", string.token));
+    let nobody = with(&|string| string.manager = format!("https://localhost:{}", free_port()));
+    let elsewhere = house.token(json!({"networks": ["192.0.2.0/24"]})).await;
+    let brief = house.token(json!({"ttl_seconds": 1})).await;
+    for (string, code, says) in [
+        (&wrong_print, 11, "Nothing secret was sent"),
+        (&wrong_token, 20, "does not know this enrolment token"),
+        (&nobody, 10, "cannot be reached"),
+        (&elsewhere, 23, "not for hosts at 127.0.0.1"),
+    ] {
+        let (found, text) = house.enroll("web-1", string, 5);
+        assert_eq!(found, code, "{text}");
+        assert!(text.contains(says), "{text}");
+        assert!(!house.data_dir("web-1").join("identity/identity.json").exists());
+    }
+    until("the brief token has expired", 10, async || {
+        let (code, text) = house.enroll("late", &brief, 5);
+        if code == 21 { Ok(()) } else { Err(text) }
+    })
+    .await;
+    assert_eq!(house.enroll("web-1", &good, 5).0, 0);
+    let (code, text) = house.enroll("web-2", &good, 5);
+    assert!(code == 22 && text.contains("1 of 1"), "{code} {text}");
+    let (code, text) = house.enroll("web-1", &good, 5);
+    assert!(code == 13 && text.contains("--again"), "{code} {text}");
+
+    // One that must be approved waits until somebody says yes.
+    let manual = house.token(json!({"approval": "manual"})).await;
+    let (code, text) = house.enroll("slow", &manual, 0);
+    assert!(code == 14 && text.contains("conductor agents approve slow"), "{code} {text}");
+    assert_eq!(house.call(Method::POST, "/api/v1/agents/slow/approve", None).await.0, 204);
+    assert_eq!(house.enroll("slow", &manual, 10).0, 0);
+
+    // The certificate is replaced long before its end, and the agent goes on.
+    house.run_agent("web-1");
+    house.wait_for_agent("web-1", "active").await;
+    let file = house.data_dir("web-1").join("identity/agent.crt");
+    let first = std::fs::read_to_string(&file).unwrap();
+    let key = std::fs::read_to_string(house.data_dir("web-1").join("identity/agent.key")).unwrap();
+    until("the certificate was renewed", 30, async || {
+        if std::fs::read_to_string(&file).unwrap_or_default() == first { Err("it is the first one") } else { Ok(()) }
+    })
+    .await;
+    assert_eq!(std::fs::read_to_string(house.data_dir("web-1").join("identity/agent.key")).unwrap(), key);
+    let http = house.http_of_agent("web-1");
+    assert_eq!(house.status_for_agent(&http, "/api/v1/agents/web-1").await, 200);
+}
