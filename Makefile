@@ -7,7 +7,7 @@ DEV_DIR ?= $(TARGET)/dev
 DEV_LISTEN ?= 127.0.0.1:0
 DEV_AGENTS ?= 3
 
-.PHONY: help demo dev test lint sim fuzz bench bench-search dist build examples install-missing
+.PHONY: help demo dev test test-packages lint sim fuzz bench bench-search dist build examples install-missing
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,13 @@ dev: install-missing build ## Bring up a development stack and leave it up; Ctrl
 test: install-missing lint build ## Formatting, lints and all tests, against a real private RabbitMQ
 	@scripts/run-tests
 	@examples/plugins/test.sh $(TARGET)/debug
+
+test-packages: ## Install the packages on real hosts, in qemu, and break them; needs root
+	@test "$$(id -u)" -eq 0 || { echo "make test-packages needs root: it makes a root file system for its hosts. Try: sudo make test-packages" >&2; exit 2; }
+	@scripts/install-missing --packages
+	cargo xtask dist --quick --out $(TARGET)/packages/first
+	cargo xtask dist --quick --revision 2 --out $(TARGET)/packages/second
+	@python3 tests/hosts/run.py --packages $(TARGET)/packages
 
 lint: ## Formatting, clippy without warnings, and the crates that must stay pure
 	cargo fmt --all --check
@@ -43,7 +50,7 @@ bench-search: ## Fill a store with a million workflows and measure searches; add
 	cargo build --release --locked -p conductor-bench --bin conductor-bench-search
 	@$(TARGET)/release/conductor-bench-search
 
-dist: ## Build the agent as one static file, and the other programs for release
+dist: ## Build packages of everything into dist/: .deb, .rpm, .tar.gz, with their sums
 	cargo run --quiet --locked -p xtask -- dist
 
 build:

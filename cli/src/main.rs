@@ -1,32 +1,7 @@
-//! `conductor`: the command line. Data goes to standard output, everything else to standard error.
-
-mod args;
-mod commands;
-mod definitions;
-mod error;
-mod exit;
-mod follow;
-mod input;
-mod output;
-mod time;
+//! The program `conductor`; all of it lives in the library.
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    let args = args::Args::parse();
-    conductor_client::install_tls_provider();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let result = match runtime {
-        Ok(runtime) => runtime.block_on(commands::run(args)),
-        Err(source) => Err(error::CliError::Runtime { source }),
-    };
-    match result {
-        Ok(exit) => exit.into(),
-        Err(error) => {
-            output::complain(&error);
-            error.exit().into()
-        }
-    }
+    conductor_cli::main()
 }

@@ -4,6 +4,7 @@ pub mod clock;
 pub mod cmd;
 pub mod ctx;
 pub mod daemon;
+pub mod doctor;
 pub mod facts;
 pub mod identity;
 pub mod journal;

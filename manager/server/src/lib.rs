@@ -6,6 +6,7 @@
 //! - [`config`]: what can be set; [`cmd`]: the command line; [`dev`]: the whole system in one folder, for development.
 //! - [`listen`]: TLS, or plain text on loopback; [`accounts`]: agents' users on RabbitMQ.
 //! - [`pki`]: the certificate authority and the key that tasks are signed with.
+//! - [`setup`]: making an installed manager ready; [`doctor`]: what is wrong with one.
 //! - [`broker`]: outbox → RabbitMQ with confirms; RabbitMQ → events. The only module that names lapin.
 
 pub mod accounts;
@@ -16,8 +17,10 @@ pub mod clock;
 pub mod cmd;
 pub mod config;
 pub mod dev;
+pub mod doctor;
 pub mod listen;
 pub mod pki;
 mod serve;
+pub mod setup;
 
 pub use serve::{Ready, ServeError, serve};

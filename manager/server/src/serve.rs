@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
+use conductor_boot::supervisor;
 use conductor_store::{OpenError, SqliteStore, Store, StoreError};
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -125,8 +126,10 @@ pub async fn serve(
     background.spawn(broker.run(stopped.clone()));
     background.spawn(app.clone().trim_feed(stopped.clone()));
     background.spawn(app.clone().expire_workflows(stopped.clone()));
-    background.spawn(app.clone().handle_events(stopped));
+    background.spawn(app.clone().handle_events(stopped.clone()));
+    background.spawn(watched(app.clone(), stopped));
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "manager is up");
+    supervisor::ready();
     if let Some(ready) = ready {
         let _ = ready.send(Ready { address });
     }
@@ -141,6 +144,7 @@ pub async fn serve(
     let served = tokio::select! {
         () = shutdown => {
             tracing::info!("stopping");
+            supervisor::stopping();
             close.send_replace(true);
             match tokio::time::timeout(REQUESTS_WAIT_MAX, &mut http).await {
                 Ok(served) => served,
@@ -176,4 +180,18 @@ where
             let _ = closing.wait_for(|close| *close).await;
         })
         .await
+}
+
+/// Tells systemd that the manager is alive for as long as the deciding thread answers.
+async fn watched(app: App, mut stopped: watch::Receiver<bool>) {
+    let Some(every) = supervisor::alive_every() else { return };
+    loop {
+        tokio::select! {
+            _ = stopped.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(every) => {}
+        }
+        if app.decides().await {
+            supervisor::alive();
+        }
+    }
 }

@@ -34,7 +34,12 @@ impl BuildInfo {
 impl fmt::Display for BuildInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (arch, os) = (std::env::consts::ARCH, std::env::consts::OS);
-        write!(f, "{} {} ({arch}-{os}, {} {})", self.name, self.version, Self::libc(), Self::linkage())
+        write!(f, "{} {}", self.name, self.version)?;
+        // Set where packages are made.
+        if let Some(revision) = option_env!("CONDUCTOR_REVISION") {
+            write!(f, "-{revision}")?;
+        }
+        write!(f, " ({arch}-{os}, {} {})", Self::libc(), Self::linkage())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Loading settings: defaults → file → `conf.d` beside it → environment → flags. What comes later wins.
+//! Loading settings: defaults → `NAME.toml` → `NAME.conf.d` beside it → environment → flags. What comes later wins.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,8 +18,8 @@ const PREFIX: &str = "CONDUCTOR_";
 /// Variables under the prefix that are not settings: they belong to the command line client, to logging and to `ctx`.
 const NOT_SETTINGS: &[&str] = &["CONDUCTOR_URL", "CONDUCTOR_TOKEN", "CONDUCTOR_LOG", "CONDUCTOR_TENANT", "CONDUCTOR_OUTPUT"];
 const NOT_SETTINGS_PREFIXES: &[&str] = &["CONDUCTOR_CTX_"];
-/// The folder beside the settings file whose `*.toml` are read after it, by name.
-const DROP_IN_FOLDER: &str = "conf.d";
+/// The folder of a settings file, `NAME.conf.d` beside `NAME.toml`, whose `*.toml` are read after it, by name.
+const DROP_IN_EXTENSION: &str = "conf.d";
 
 /// Where settings come from.
 #[derive(Clone, Debug, Default)]
@@ -114,9 +114,10 @@ impl Loader {
         let file = self.file.as_deref().or_else(|| self.default_file.as_deref().filter(|file| file.exists()));
         if let Some(file) = file {
             layers.push(Layer::file(file)?);
-            for drop_in in drop_ins(file)? {
-                layers.push(Layer::file(&drop_in)?);
-            }
+        }
+        // The folder counts even where the default file itself was taken away.
+        for drop_in in file.or(self.default_file.as_deref()).map(drop_ins).transpose()?.unwrap_or_default() {
+            layers.push(Layer::file(&drop_in)?);
         }
         // By name, so that the outcome does not hang on the order in which the environment is kept.
         let variables: BTreeMap<&String, &String> =
@@ -141,7 +142,7 @@ fn is_setting(name: &str) -> bool {
 }
 
 fn drop_ins(file: &Path) -> Result<Vec<PathBuf>, SettingsError> {
-    let folder = file.parent().unwrap_or_else(|| Path::new(".")).join(DROP_IN_FOLDER);
+    let folder = file.with_extension(DROP_IN_EXTENSION);
     if !folder.is_dir() {
         return Ok(Vec::new());
     }

@@ -68,10 +68,10 @@ fn without_any_source_the_defaults_stand() {
 fn what_comes_later_wins_and_its_origin_is_known() {
     let folder = TempDir::new().unwrap();
     let path = file(&folder, "listen = \"file:1\"\nslots = 1\n[lease]\ninterval_ms = 1\n");
-    fs::create_dir(folder.path().join("conf.d")).unwrap();
-    fs::write(folder.path().join("conf.d/20.toml"), "slots = 2\n[labels]\nrole = \"web\"").unwrap();
-    fs::write(folder.path().join("conf.d/10.toml"), "slots = 3\n[lease]\nmode = \"relaxed\"").unwrap();
-    fs::write(folder.path().join("conf.d/99.bak"), "nonsense").unwrap();
+    fs::create_dir(folder.path().join("manager.conf.d")).unwrap();
+    fs::write(folder.path().join("manager.conf.d/20.toml"), "slots = 2\n[labels]\nrole = \"web\"").unwrap();
+    fs::write(folder.path().join("manager.conf.d/10.toml"), "slots = 3\n[lease]\nmode = \"relaxed\"").unwrap();
+    fs::write(folder.path().join("manager.conf.d/99.bak"), "nonsense").unwrap();
     let loaded = Loader::new(&path)
         .environment(variables(&[("CONDUCTOR_LEASE__INTERVAL_MS", "7"), ("CONDUCTOR_LISTEN", "1234")]))
         .flag("--listen", "listen", Some("flag:1"))

@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod ctx;
+mod doctor;
 mod enroll;
 mod facts;
 mod plugin_check;
@@ -12,7 +13,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::LazyLock;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use conductor_boot::BuildInfo;
 
 pub(crate) use runner::own_name;
@@ -58,6 +59,8 @@ enum Command {
     Runner(runner::Arguments),
     /// Show what the agent finds out about this host.
     Facts(facts::Arguments),
+    /// Look for what is wrong with the agent of this host, and say what to do; ends with 1 when something is.
+    Doctor(doctor::Arguments),
     /// Try a plugin without a manager.
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -78,6 +81,12 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
     format!("{}, TLS by rustls with ring, names resolved by the C library", build.to_string().trim())
 });
 
+/// The command line, for manual pages and completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
+
 /// Runs what the command line says.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -90,6 +99,7 @@ pub fn main() -> ExitCode {
         Command::Enroll(arguments) => enroll::main(arguments),
         Command::Runner(arguments) => runner::main(&arguments),
         Command::Facts(arguments) => facts::main(&arguments),
+        Command::Doctor(arguments) => doctor::main(arguments),
         Command::Plugin(PluginCommand::Check(arguments)) => plugin_check::main(&arguments),
         Command::Plugin(PluginCommand::Run(arguments)) => plugin_run::main(&arguments),
         Command::Ctx(arguments) => ctx::run(arguments),

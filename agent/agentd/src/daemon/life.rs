@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use conductor_agent_core::{Fate, Input, Ledger, Recovered, TaskKey};
+use conductor_boot::supervisor;
 use conductor_model::{AgentId, NameError};
 use rand::Rng;
 use thiserror::Error;
@@ -100,9 +101,12 @@ pub async fn run(settings: Settings) -> Result<(), LifeError> {
         tokio::task::spawn_local(renewing);
     }
     let connected = tokio::task::spawn_local(daemon.clone().keep_connected(ended));
+    tokio::task::spawn_local(watched());
+    supervisor::ready();
 
     let asked = either(&mut terminate, &mut interrupt).await;
     tracing::info!(signal = asked, "stopping: no new tasks are taken, those that run may end");
+    supervisor::stopping();
     tokio::select! {
         () = drain(&daemon) => {}
         again = either(&mut terminate, &mut interrupt) => {
@@ -230,6 +234,15 @@ async fn go_on(daemon: &Rc<Daemon>, recovered: Recovered, runner: Connected) {
     wait_until(daemon, Instant::now() + STRANGERS_MAX, |daemon| daemon.strangers.borrow().is_empty()).await;
     daemon.follow(step);
     daemon.then(After::RememberLife(greeting.life));
+}
+
+/// Tells systemd that the agent is alive: one thread does everything, and this is a task of it.
+async fn watched() {
+    let Some(every) = supervisor::alive_every() else { return };
+    loop {
+        tokio::time::sleep(every).await;
+        supervisor::alive();
+    }
 }
 
 async fn heed_journal(daemon: Rc<Daemon>, mut events: UnboundedReceiver<JournalEvent>) {

@@ -36,16 +36,16 @@ impl Callers {
     }
 }
 
-/// Whether a route answers without a token: probes, scrapes, the documentation, and where tokens are shown.
+/// Whether a route answers without a token: probes, scrapes, the documentation, where tokens are shown, and how hosts join.
 fn is_public(method: &Method, path: &str) -> bool {
     match path {
-        "/" | "/health" | "/api/health" | "/metrics" | "/api/openapi.json" | "/docs" => {
+        "/" | "/health" | "/api/health" | "/metrics" | "/api/openapi.json" | "/docs" | "/install" => {
             method == Method::GET || method == Method::HEAD
         }
         "/api/v1/authority" => method == Method::GET || method == Method::HEAD,
         "/api/v1/enrolments" => method == Method::POST,
         "/api/token" => true,
-        _ => path.starts_with("/docs/"),
+        _ => path.starts_with("/docs/") || path.starts_with("/packages/"),
     }
 }
 

@@ -12,6 +12,7 @@ mod events;
 pub mod files;
 pub mod metrics;
 pub mod node_instances;
+pub mod packages;
 pub mod perform;
 pub mod plugins;
 mod queues;

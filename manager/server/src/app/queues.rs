@@ -24,6 +24,12 @@ impl App {
         Ok(self.inner.core.ask(|reply| Message::PollData { tenant, task_type, reply }).await?)
     }
 
+    /// Whether the deciding thread answers; what stands in front of this question it has dealt with.
+    pub(crate) async fn decides(&self) -> bool {
+        // Any question does. Nobody polls for a task without a name, so that this one costs nothing.
+        self.poll_data(&TenantName::default_tenant(), Some("")).await.is_ok()
+    }
+
     /// Puts tasks of a type that wait nowhere back where pollers find them; how many wait there then.
     ///
     /// # Errors

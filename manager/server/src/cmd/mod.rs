@@ -2,7 +2,9 @@
 
 mod config;
 mod dev;
+mod doctor;
 mod serve;
+mod setup;
 
 use std::process::ExitCode;
 
@@ -13,8 +15,8 @@ use conductor_boot::{BuildInfo, report};
 #[derive(Debug, Parser)]
 #[command(
     name = "conductor-manager",
-    after_help = "Settings come from, later wins: defaults, /etc/conductor/manager.toml, conf.d/*.toml beside it, the environment \
-                  (CONDUCTOR_SECTION__KEY, as in CONDUCTOR_LEASE__INTERVAL_MS), flags.\n\
+    after_help = "Settings come from, later wins: defaults, /etc/conductor/manager.toml, manager.conf.d/*.toml beside it, the \
+                  environment (CONDUCTOR_SECTION__KEY, as in CONDUCTOR_LEASE__INTERVAL_MS), flags.\n\
                   CONDUCTOR_LOG sets the level of the logs, as in debug or info,lapin=warn."
 )]
 struct Cli {
@@ -28,6 +30,10 @@ enum Command {
     Serve(serve::Arguments),
     /// Bring up RabbitMQ, a manager and agents in one folder, for development and tests
     Dev(dev::Arguments),
+    /// Make an installed manager and its RabbitMQ ready for work; say what was changed
+    Setup(setup::Arguments),
+    /// Look for what is wrong with this manager, and say what to do; ends with 1 when something is
+    Doctor(doctor::Arguments),
     /// Look at the settings
     Config(config::Arguments),
     /// Evaluate scripts for the manager that started this; nothing for people
@@ -59,6 +65,12 @@ impl From<Exit> for ExitCode {
     }
 }
 
+/// The command line, for manual pages and completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Reads the command line and does what it says.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -74,6 +86,8 @@ pub fn main() -> ExitCode {
     let exit = match cli.command {
         Command::Serve(arguments) => serve::main(arguments),
         Command::Dev(arguments) => dev::main(arguments),
+        Command::Setup(arguments) => setup::main(&arguments),
+        Command::Doctor(arguments) => doctor::main(arguments),
         Command::Config(arguments) => config::main(arguments),
         Command::ScriptWorker => return conductor_script::worker::run(),
     };

@@ -22,6 +22,15 @@ impl BrokerUrl {
         Self(format!("amqp://{user}:{password}@127.0.0.1:{port}/{vhost}"))
     }
 
+    /// Where it leads: a name or address, and a port, the protocol's own where none is given. `None` when no host is named.
+    #[must_use]
+    pub fn host_and_port(&self) -> Option<(String, u16)> {
+        let url = reqwest::Url::parse(&self.0).ok()?;
+        let usual = if url.scheme() == "amqps" { 5671 } else { 5672 };
+        let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']');
+        Some((host.to_owned(), url.port().unwrap_or(usual)))
+    }
+
     /// The whole URI, for connecting.
     #[must_use]
     pub fn expose(&self) -> &str {
@@ -76,6 +85,14 @@ mod tests {
         assert_eq!(url.to_string(), "amqp://conductor:***@host:5672/%2f");
         assert!(!format!("{url:?}").contains("s3cret"));
         assert_eq!(url.expose(), "amqp://conductor:s3cret@host:5672/%2f");
+    }
+
+    #[test]
+    fn host_and_port_are_told() {
+        let leads = |text: &str| BrokerUrl::try_from(text.to_owned()).unwrap().host_and_port();
+        assert_eq!(leads("amqp://u:p@[::1]:1234/v"), Some(("::1".to_owned(), 1234)));
+        assert_eq!(leads("amqps://host/v"), Some(("host".to_owned(), 5671)));
+        assert_eq!(leads("amqp://host"), Some(("host".to_owned(), 5672)));
     }
 
     #[test]

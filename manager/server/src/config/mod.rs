@@ -1,6 +1,6 @@
 //! The manager's settings: what can be set, the defaults, and the checks that no type can make.
 //!
-//! Order of sources: defaults, `/etc/conductor/manager.toml`, `conf.d/*.toml` beside it, environment (`CONDUCTOR_` with
+//! Order of sources: defaults, `/etc/conductor/manager.toml`, `manager.conf.d/*.toml` beside it, environment (`CONDUCTOR_` with
 //! `__` between section and key), flags.
 
 mod broker_url;

@@ -4,6 +4,7 @@ mod agents;
 mod cordon;
 mod enrolment;
 mod events;
+mod install;
 mod plugins;
 mod tasks;
 mod version;
@@ -22,6 +23,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         .merge(plugins::routes())
         .merge(tasks::routes())
         .merge(events::routes())
+        .merge(install::routes())
         .merge(version::routes())
 }
 

@@ -13,6 +13,7 @@ mod files;
 mod http;
 mod node_instances;
 mod operators;
+mod packages;
 mod pages;
 mod plugins;
 pub(super) mod sample;

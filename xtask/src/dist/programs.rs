@@ -1,5 +1,4 @@
-//! The programs as they are shipped: the agent in one static file that runs on any Linux, manager and command line for
-//! this distribution.
+//! The programs: the agent in one static file that runs on any Linux, manager and command line for this distribution.
 
 use std::env;
 use std::fs;
@@ -8,26 +7,16 @@ use std::process::{Command, Stdio};
 
 use clap::ValueEnum;
 
-use crate::cargo::{cargo, root, target_directory};
+use crate::cargo::{cargo, target_directory};
 
 /// The agent's program may be so large: 8 MB, so that it fits small hosts and travels fast.
 const AGENT_BYTES_MAX: u64 = 8 * 1000 * 1000;
 const MUSL: &str = "x86_64-unknown-linux-musl";
 const GNU: &str = "x86_64-unknown-linux-gnu";
 
-/// Flags of `dist`.
-#[derive(Debug, clap::Args)]
-pub struct Arguments {
-    /// The C library inside the agent [default: musl where its target is installed, else gnu]
-    #[arg(long, value_enum)]
-    libc: Option<Libc>,
-    /// Build the agent only
-    #[arg(long)]
-    agent_only: bool,
-}
-
+/// The C library inside the agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Libc {
+pub enum Libc {
     /// The target must be installed: rustup target add x86_64-unknown-linux-musl; apt-get install musl-tools
     Musl,
     /// The distribution's own, linked statically; needs libc.a (Debian: libc6-dev)
@@ -41,38 +30,84 @@ impl Libc {
             Self::Gnu => GNU,
         }
     }
+
+    /// musl where it is ready, else the distribution's.
+    pub fn best() -> Self {
+        if musl_is_ready() { Self::Musl } else { Self::Gnu }
+    }
 }
 
-/// Builds, copies, checks and shows sizes.
-pub fn run(arguments: &Arguments) -> Result<(), String> {
-    let libc = arguments.libc.unwrap_or_else(|| if musl_is_ready() { Libc::Musl } else { Libc::Gnu });
-    let target_directory = target_directory()?;
-    let dist = root().join("dist");
-    fs::create_dir_all(&dist).map_err(|error| format!("dist/ cannot be made: {error}"))?;
+/// How much the compiler may take its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    /// As shipped.
+    Full,
+    /// For tests of the packages: the agent with little optimisation, the rest as `make test` built it.
+    Quick,
+}
 
-    build_agent(libc)?;
-    let agent = copy(&target_directory.join(libc.target()).join("dist-agent"), &dist, "conductor-agent")?;
-    let mut programs = vec![agent.clone()];
-    if !arguments.agent_only {
-        let build = ["build", "--release", "--locked", "--package", "conductor-manager", "--package", "conductor-cli"];
-        run_cargo(cargo().args(build))?;
-        for name in ["conductor-manager", "conductor"] {
-            programs.push(copy(&target_directory.join("release"), &dist, name)?);
+impl Effort {
+    fn agent_profile(self) -> &'static str {
+        match self {
+            Self::Full => "dist-agent",
+            Self::Quick => "quick",
         }
     }
-    for program in &programs {
-        println!("{:>8.2} MB  {:<8}  {}", megabytes(size(program)?), linkage(program)?, program.display());
+
+    /// The profile of everything else, and the folder that cargo names after it.
+    pub fn profile(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Full => ("release", "release"),
+            Self::Quick => ("dev", "debug"),
+        }
     }
-    check_agent(&agent)
+}
+
+/// Builds the agent, puts it into `to`, and checks that it is what it must be.
+pub fn agent(libc: Libc, effort: Effort, revision: u32, to: &Path) -> Result<PathBuf, String> {
+    build_agent(libc, effort, revision)?;
+    let agent = copy(&target_directory()?.join(libc.target()).join(effort.agent_profile()), to, "conductor-agent")?;
+    show(&agent)?;
+    check_agent(&agent, effort)?;
+    Ok(agent)
+}
+
+/// Builds manager and command line and puts them into `to`.
+pub fn others(effort: Effort, to: &Path) -> Result<(), String> {
+    let (profile, folder) = effort.profile();
+    let build = ["build", "--locked", "--profile", profile, "--bin", "conductor-manager", "--bin", "conductor"];
+    run_cargo(cargo().args(build))?;
+    for name in ["conductor-manager", "conductor"] {
+        let program = copy(&target_directory()?.join(folder), to, name)?;
+        if effort == Effort::Quick {
+            strip(&program)?;
+        }
+        show(&program)?;
+    }
+    Ok(())
+}
+
+fn show(program: &Path) -> Result<(), String> {
+    println!("{:>8.2} MB  {:<8}  {}", megabytes(size(program)?), linkage(program)?, program.display());
+    Ok(())
+}
+
+/// A development build carries what debuggers need, many times its size.
+fn strip(program: &Path) -> Result<(), String> {
+    let status = Command::new("strip").arg(program).status().map_err(|error| format!("strip cannot be run: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("{} cannot be stripped", program.display())) }
 }
 
 /// The target directory is named on the command line so that the flag reaches the agent alone: programs that run during
 /// the build cannot be static.
-fn build_agent(libc: Libc) -> Result<(), String> {
+fn build_agent(libc: Libc, effort: Effort, revision: u32) -> Result<(), String> {
     let mut flags = env::var("RUSTFLAGS").unwrap_or_default();
     flags.push_str(" -C target-feature=+crt-static");
     let mut command = cargo();
-    command.args(["build", "--locked", "--profile", "dist-agent", "--package", "conductor-agent", "--target", libc.target()]);
+    command.args(["build", "--locked", "--profile", effort.agent_profile(), "--package", "conductor-agent"]);
+    command.args(["--target", libc.target()]);
+    // What `--version` says, so that an operator sees which package a program is from.
+    command.env("CONDUCTOR_REVISION", revision.to_string());
     command.env("RUSTFLAGS", flags.trim());
     if libc == Libc::Musl && env::var_os("CC_x86_64_unknown_linux_musl").is_none() {
         command.env("CC_x86_64_unknown_linux_musl", "musl-gcc");
@@ -80,12 +115,12 @@ fn build_agent(libc: Libc) -> Result<(), String> {
     run_cargo(&mut command)
 }
 
-fn check_agent(agent: &Path) -> Result<(), String> {
+fn check_agent(agent: &Path, effort: Effort) -> Result<(), String> {
     if linkage(agent)? != "static" {
         return Err(format!("{} needs a dynamic loader; it must be one static file", agent.display()));
     }
     let size = size(agent)?;
-    if size > AGENT_BYTES_MAX {
+    if size > AGENT_BYTES_MAX && effort == Effort::Full {
         let (is, may) = (megabytes(size), megabytes(AGENT_BYTES_MAX));
         return Err(format!("{} has {is:.2} MB; at most {may:.2} MB are allowed", agent.display()));
     }
@@ -125,7 +160,7 @@ fn linkage(program: &Path) -> Result<&'static str, String> {
     Ok(if dynamic { "dynamic" } else { "static" })
 }
 
-fn copy(from: &Path, to: &Path, name: &str) -> Result<PathBuf, String> {
+pub fn copy(from: &Path, to: &Path, name: &str) -> Result<PathBuf, String> {
     let (from, to) = (from.join(name), to.join(name));
     // Not over a program that may be running.
     let _ = fs::remove_file(&to);
@@ -133,7 +168,7 @@ fn copy(from: &Path, to: &Path, name: &str) -> Result<PathBuf, String> {
     Ok(to)
 }
 
-fn run_cargo(command: &mut Command) -> Result<(), String> {
+pub fn run_cargo(command: &mut Command) -> Result<(), String> {
     let status = command.status().map_err(|error| format!("cargo cannot be run: {error}"))?;
     if status.success() { Ok(()) } else { Err("the build failed".to_owned()) }
 }
@@ -143,7 +178,7 @@ fn size(path: &Path) -> Result<u64, String> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for people")]
-fn megabytes(bytes: u64) -> f64 {
+pub fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 

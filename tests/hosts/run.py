@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""Installs the packages on real hosts, uses them, breaks them, removes them, and looks from outside at what comes of it.
+
+Needs root: it makes a Debian root of its own for the guests. `make test-packages` builds the packages and calls this.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import checks
+import image
+import stories
+from guest import Failed, make_parcels
+from world import World, say
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--packages", type=Path, required=True, help="folder with first/ and second/, packages of two versions")
+    parser.add_argument("--keep", action="store_true", help="keep the guests' folder, also when all went well")
+    parser.add_argument("--until", help="stop after the story of this name")
+    given = parser.parse_args()
+    if os.geteuid() != 0:
+        print("make test-packages needs root: it makes a root file system for its guests. Try: sudo make test-packages", file=sys.stderr)
+        return 2
+    began = time.monotonic()
+    say("== The packages by themselves ==")
+    checks.all_checks(given.packages / "first")
+
+    folder = Path(tempfile.mkdtemp(prefix="conductor-hosts-"))
+    failed = None
+    done = 0
+    try:
+        made = image.cached()
+        gather(given.packages, folder / "parcels")
+        make_parcels(folder / "parcels", folder / "parcels.img")
+        shutil.rmtree(folder / "parcels")
+        world = World(folder, made, folder / "parcels.img")
+        try:
+            step("boot", world.switch_on)
+            for story in stories.ALL:
+                step(story.__name__, lambda story=story: story(world))
+                done += 1
+                if story.__name__ == given.until:
+                    break
+            for name, figure in world.figures.items():
+                say(f"  {name}: {figure}")
+        except (Failed, OSError) as error:
+            failed = error
+            collect(world, folder)
+        finally:
+            world.switch_off()
+    finally:
+        if failed is None and not given.keep:
+            shutil.rmtree(folder, ignore_errors=True)
+    if failed:
+        print(f"\nfailed: {failed}\nthe guests' logs are in {folder}", file=sys.stderr)
+    say(f"\nafter {time.monotonic() - began:.0f} s:")
+    say(f"{done} passed, {1 if failed else 0} failed")
+    return 1 if failed else 0
+
+
+def step(name: str, work: object) -> None:
+    began = time.monotonic()
+    say(f"== {name.replace('_', ' ')} ==")
+    work()
+    say(f"   took {time.monotonic() - began:.0f} s")
+
+
+def gather(packages: Path, parcels: Path) -> None:
+    for version in ("first", "second"):
+        shutil.copytree(packages / version, parcels / version)
+    shutil.copytree(REPOSITORY / "examples/site-deploy", parcels / "site-deploy")
+    shutil.copytree(REPOSITORY / "tests/hosts/plugin", parcels / "plugin")
+    shutil.copytree(REPOSITORY / "tests/hosts/definitions", parcels / "definitions")
+
+
+def collect(world: World, folder: Path) -> None:
+    for guest in (world.manager, world.agent):
+        try:
+            said = guest.run("journalctl --no-pager --lines=400; systemctl --no-pager --failed", deadline_s=60)
+            (folder / f"{guest.name}.journal").write_text(said.stdout + said.stderr)
+        except (OSError, ValueError):
+            pass
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,266 @@
+"""What happens to the two hosts, in this order. Each story looks from outside at what came of it."""
+
+import re
+import time
+
+from guest import Failed
+from world import PARCELS, World, expect, say
+
+# The agent may use so much at rest.
+AGENT_RSS_KIB_MAX = 8 * 1024
+AGENT_CPU_PERCENT_MAX = 0.1
+REST_S = 60
+
+
+def install(world: World) -> None:
+    """apt installs what was built. An agent without an identity idles and nothing fails."""
+    first = f"{PARCELS}/first"
+    world.manager.do(f"apt-get install -y {first}/conductor-manager_*.deb {first}/conductor-cli_*.deb", deadline_s=300)
+    world.agent.do(f"apt-get install -y {first}/conductor-agent_*.deb", deadline_s=300)
+    world.agent.do("systemctl is-enabled conductor-agent.service")
+    state = world.agent.do("systemctl show --property=ActiveState,ConditionResult,Result conductor-agent.service")
+    expect("ActiveState=inactive" in state and "ConditionResult=no" in state and "Result=success" in state, state)
+    expect(world.agent.do("systemctl --failed --no-legend").strip() == "", "a unit failed on the agent's host")
+    say("  " + world.agent.do("conductor-agent --version").strip())
+    expect("static" in world.agent.do("conductor-agent --version"), "the agent is not static")
+    world.agent.do("man -w conductor-agent 2>/dev/null || test -s /usr/share/man/man8/conductor-agent.8.gz")
+    # Whoever looks is told what is missing, and what to do.
+    doctor = world.agent.run("conductor-agent doctor")
+    expect(doctor.code == 1 and "→" in doctor.stdout, doctor)
+
+
+def setup(world: World) -> None:
+    """One command makes the manager's host ready; a second time it changes nothing."""
+    said = world.manager.do("conductor-manager setup", deadline_s=600)
+    token = re.search(r"\bcdt_[0-9a-f]+", said)
+    expect(token is not None, f"setup shows no token:\n{said}")
+    world.token = token[0]
+    world.manager.write("/root/conductor.env", f"export CONDUCTOR_URL=http://127.0.0.1:53333 CONDUCTOR_TOKEN={world.token}\n", "0600")
+    again = world.manager.do("conductor-manager setup", deadline_s=300)
+    expect("nothing was changed" in again and "cdt_" not in again, f"the second setup was no second one:\n{again}")
+    world.manager.until("connected to RabbitMQ", "curl -fsS http://127.0.0.1:53333/health | grep -q '\"healthy\":true'", deadline_s=120)
+    users = world.manager.do("curl -s -o /dev/null -w '%{http_code}' -u guest:guest http://127.0.0.1:15672/api/whoami")
+    expect(users == "401", f"guest may still log in to RabbitMQ: {users}")
+    listening = world.manager.do("ss -Hltn")
+    expect("127.0.0.1:15672" in listening and "*:15672" not in listening, f"the management API is open to the network:\n{listening}")
+    doctor = world.manager.run("conductor-manager doctor")
+    expect(doctor.code == 0, doctor)
+    expect("cdt_" in world.manager.do(". /root/conductor.env; echo $CONDUCTOR_TOKEN"), "the token is not in the environment")
+    world.conductor("agents")
+
+
+def join(world: World) -> None:
+    """The agent's host joins. On this wire that nobody else is on, without encryption."""
+    url = world.manager.do("sed -n 's/^url = \"\\(.*\\)\"$/\\1/p' /etc/conductor/manager.conf.d/10-setup.toml").strip()
+    inside = url.replace("127.0.0.1", "10.77.0.1")
+    world.manager.write(
+        "/etc/conductor/manager.conf.d/50-wire.toml",
+        f'listen = "0.0.0.0:53333"\n[broker]\nagent_url = "{inside}"\n[lease]\ninterval_ms = 2000\nlease_ms = 12000\n',
+    )
+    world.manager.write("/etc/rabbitmq/conf.d/60-wire.conf", "listeners.tcp.2 = 10.77.0.1:5672\n")
+    world.manager.do("systemctl restart rabbitmq-server conductor-manager", deadline_s=300)
+    settings = f'id = "edge"\nmanager = "http://10.77.0.1:53333"\ntoken = "{world.token}"\nslots = 4\n[labels]\nrole = "web"\n'
+    world.agent.write("/etc/conductor/agent.conf.d/10-manager.toml", settings)
+    world.agent.do("chgrp conductor-agent /etc/conductor/agent.conf.d/10-manager.toml && chmod 640 /etc/conductor/agent.conf.d/10-manager.toml")
+    world.agent.do("systemctl start conductor-agent.service")
+    world.wait_for_agent("edge", "online")
+    doctor = world.agent.run("conductor-agent doctor")
+    expect(doctor.code == 0, doctor)
+    world.conductor("plugins", "push", f"{PARCELS}/plugin")
+    world.conductor("apply", "-f", f"{PARCELS}/definitions")
+
+
+def counted_once(world: World, workflow_id: str, mark: str, seconds: int) -> None:
+    """A counting task that began once and whose every line arrived once, in order."""
+    ended = world.wait_for_end(workflow_id)
+    expect(ended["status"] == "COMPLETED", f"{mark}: {ended['status']}: {ended.get('reasonForIncompletion')}")
+    expect(world.begins(mark) == 1, f"{mark} began {world.begins(mark)} times")
+    lines = world.lines(workflow_id)
+    expect(lines == list(range(1, seconds + 1)), f"{mark}: these lines arrived: {lines}")
+
+
+def work(world: World) -> None:
+    """A task runs on the host, as its own user, and its lines and its outcome arrive."""
+    run = world.start("count", mark="work", seconds=3)
+    counted_once(world, run, "work", 3)
+
+
+def restart_in_mid_task(world: World) -> None:
+    """The agent restarts while a task runs: the task goes on."""
+    run = world.start("count", mark="restart", seconds=30)
+    world.wait_for_begin("restart")
+    world.agent.do("systemctl restart conductor-agent.service")
+    counted_once(world, run, "restart", 30)
+
+
+def killed_in_mid_task(world: World) -> None:
+    """The agent is killed while a task runs: systemd starts it again, the task goes on."""
+    run = world.start("count", mark="killed", seconds=30)
+    world.wait_for_begin("killed")
+    before = world.agent.do("systemctl show --property=MainPID --value conductor-agent.service")
+    world.agent.do("systemctl kill --kill-whom=main --signal=KILL conductor-agent.service")
+    counted_once(world, run, "killed", 30)
+    after = world.agent.do("systemctl show --property=MainPID --value conductor-agent.service")
+    expect(before != after, "the agent was not killed")
+
+
+def upgraded_in_mid_task(world: World) -> None:
+    """A higher version is installed while a task runs: the task goes on, the agent is the new one."""
+    before = world.agent.do("conductor-agent --version")
+    run = world.start("count", mark="upgraded", seconds=60)
+    world.wait_for_begin("upgraded")
+    world.agent.do("echo '# a word of the administrator' >> /etc/conductor/agent.toml")
+    world.agent.do(f"apt-get install -y {PARCELS}/second/conductor-agent_*.deb", deadline_s=300)
+    counted_once(world, run, "upgraded", 60)
+    after = world.agent.do("conductor-agent --version")
+    expect("-1 " in before and "-2 " in after, f"before: {before}after: {after}")
+    running = world.agent.do("readlink /proc/$(systemctl show --property=MainPID --value conductor-agent.service)/exe").strip()
+    expect(running == "/usr/bin/conductor-agent", f"the agent that runs is still the old one: {running}")
+    expect("a word of the administrator" in world.agent.do("cat /etc/conductor/agent.toml"), "a changed setting was taken away")
+    world.manager.do(f"apt-get install -y {PARCELS}/second/conductor-manager_*.deb", deadline_s=300)
+    world.wait_for_agent("edge", "online")
+
+
+def out_of_memory(world: World) -> None:
+    """A task that takes too much memory is ended, told apart from other failures, and hurts nobody else."""
+    ended = world.wait_for_end(world.json("run", "hog")["workflowId"])
+    task = ended["tasks"][0]
+    expect(ended["status"] == "FAILED", ended["status"])
+    reason = f"{task.get('reasonForIncompletion')} {task.get('outcome')}"
+    expect("memory" in reason.lower(), f"the outcome does not tell of memory: {reason}")
+    expect(world.agent_state("edge") == "online", "the agent did not survive a task without memory")
+    world.agent.do("systemctl is-active conductor-runner@conductor-agent.service")
+
+
+def cut_network(world: World) -> None:
+    """The network is cut for longer than a lease while a task runs: it ends meanwhile, and everything arrives afterwards."""
+    run = world.start("count", mark="cut", seconds=20)
+    world.wait_for_begin("cut")
+    world.agent.plug(connected=False)
+    world.agent.until("ended without the network", "! pgrep -f '[w]ork.sh count'", deadline_s=120)
+    world.agent.plug(connected=True)
+    world.wait_for_agent("edge", "online")
+    ended = world.wait_for_end(run)
+    say(f"  the workflow of the cut task: {ended['status']}")
+    expect(world.begins("cut") == 1, f"it began {world.begins('cut')} times")
+    again = world.start("count", mark="after-cut", seconds=2)
+    counted_once(world, again, "after-cut", 2)
+
+
+def power_loss_of_the_agent(world: World) -> None:
+    """The agent's host loses its power: tasks are lost, and run again where their definition lets them."""
+    once = world.start("count", mark="power-once", seconds=300)
+    again = world.start("count_again", mark="power-again", seconds=20)
+    world.wait_for_begin("power-once")
+    world.wait_for_begin("power-again")
+    world.agent.do("sync")
+    world.agent.cut_power()
+    world.agent.switch_on()
+    world.agent.wait_for_boot()
+    world.mount(world.agent)
+    lost = world.wait_for_end(once)
+    expect(lost["status"] == "FAILED", f"the lost task's workflow is {lost['status']}")
+    expect("lost" in str(lost).lower(), "nothing tells that the task was lost")
+    expect(world.wait_for_end(again)["status"] == "COMPLETED", "the task that may run again did not")
+    expect(world.begins("power-once") == 1, "a task ran again that must not")
+
+
+def power_loss_of_the_manager(world: World) -> None:
+    """The manager's host, with RabbitMQ, loses its power: the task goes on, and its result is taken once it is back."""
+    run = world.start("count", mark="manager-lost", seconds=20)
+    world.wait_for_begin("manager-lost")
+    world.manager.cut_power()
+    world.agent.until("ended without the manager", "! pgrep -f '[w]ork.sh count'", deadline_s=120)
+    world.manager.switch_on()
+    world.manager.wait_for_boot()
+    world.mount(world.manager)
+    world.wait_for_agent("edge", "online", deadline_s=300)
+    counted_once(world, run, "manager-lost", 20)
+
+
+def remove_and_purge(world: World) -> None:
+    """Removing leaves the data, purging takes it away; nothing of it runs any more."""
+    for guest, name, data in (
+        (world.agent, "conductor-agent", "/var/lib/conductor-agent"),
+        (world.manager, "conductor-manager", "/var/lib/conductor"),
+    ):
+        guest.do(f"apt-get remove -y {name}", deadline_s=300)
+        guest.do(f"test -d {data} && test -e /etc/conductor/{name.removeprefix('conductor-')}.toml")
+        left = guest.run(f"pgrep -a -f '^/usr/bin/{name}'")
+        expect(left.code != 0, f"{name} still runs after it was removed:\n{left.stdout}")
+        guest.do(f"apt-get purge -y {name}", deadline_s=300)
+        guest.do(f"! test -e {data} && ! test -e /etc/conductor/{name.removeprefix('conductor-')}.toml")
+        expect(guest.do("systemctl --failed --no-legend").strip() == "", f"a unit failed after {name} was purged")
+
+
+def rpms(world: World) -> None:
+    """The RPMs go in with rpm, their scripts make accounts and folders, the unit starts, and all goes again."""
+    guest = world.agent
+    # This root is Debian's, whose packages rpm does not know: hence no dependencies.
+    guest.do(f"rpm --install --nodeps {PARCELS}/first/conductor-agent-*.rpm", deadline_s=300)
+    guest.do("getent passwd conductor-agent && getent group conductor-runner")
+    guest.do("test -d /var/lib/conductor-agent && test -d /run/conductor-runner")
+    guest.do("rpm --verify --nodeps conductor-agent")
+    guest.do("systemctl is-enabled conductor-agent.service")
+    guest.do("systemctl start conductor-runner@conductor-agent.service && systemctl is-active conductor-runner@conductor-agent.service")
+    guest.do("echo slots = 3 >> /etc/conductor/agent.toml")
+    guest.do(f"rpm --upgrade --nodeps {PARCELS}/second/conductor-agent-*.rpm", deadline_s=300)
+    expect("slots = 3" in guest.do("cat /etc/conductor/agent.toml"), "the upgrade took a changed setting away")
+    guest.do("rpm --erase --nodeps conductor-agent", deadline_s=300)
+    guest.do("! test -e /usr/bin/conductor-agent && test -d /var/lib/conductor-agent")
+    guest.do(f"rpm --install --nodeps {PARCELS}/first/conductor-cli-*.rpm && conductor --version")
+
+
+def site_deploy(world: World) -> None:
+    """Two further agents on the host, as instances of the unit, and the demo's workflow over the three of them."""
+    for name, role in (("second", "web"), ("third", "control")):
+        settings = f'id = "{name}"\nmanager = "http://10.77.0.1:53333"\ntoken = "{world.token}"\nslots = 4\n[labels]\nrole = "{role}"\n'
+        world.agent.write(f"/etc/conductor/agent-{name}.toml", "# Only its drop-in says anything.\n")
+        world.agent.write(f"/etc/conductor/agent-{name}.conf.d/10-manager.toml", settings)
+        world.agent.do(f"systemctl start conductor-agent@{name}.service")
+        world.wait_for_agent(name, "online")
+    site = f"{PARCELS}/site-deploy"
+    resource = "site/default_tenant/site-1.0.0.tar.gz"
+    world.conductor("plugins", "push", f"{site}/plugin")
+    world.conductor("files", "put", f"{site}/site-1.0.0.tar.gz", resource)
+    world.conductor("apply", "-f", f"{site}/definitions")
+    sum_ = world.manager.do(f"sha256sum {site}/site-1.0.0.tar.gz").split()[0]
+    ended = world.wait_for_end(world.start("site_deploy", archive=resource, sha256=sum_, version="1.0.0"), deadline_s=600)
+    expect(ended["status"] == "COMPLETED", f"site_deploy: {ended['status']}: {ended.get('reasonForIncompletion')}")
+    output = ended["output"]
+    expect(output["host_a"] != output["host_b"], "both sites are on one host")
+    for url in (output["url_a"], output["url_b"]):
+        expect("<title>" in world.agent.do(f"curl -fsS {url}"), f"{url} serves no page")
+    stop = world.wait_for_end(world.start("site_stop", host_a=output["host_a"], host_b=output["host_b"]), deadline_s=600)
+    expect(stop["status"] == "COMPLETED", f"site_stop: {stop['status']}")
+    world.agent.do("systemctl stop conductor-agent@second.service conductor-agent@third.service")
+
+
+def figures_at_rest(world: World) -> None:
+    """What the installed agent takes when nothing is to be done."""
+    guest = world.agent
+    total = 0
+    for unit in ("conductor-agent.service", "conductor-runner@conductor-agent.service"):
+        pid = guest.do(f"systemctl show --property=MainPID --value {unit}").strip()
+        if pid in ("", "0"):
+            raise Failed(f"{unit} does not run")
+        rss = int(re.search(r"VmRSS:\s+(\d+)", guest.do(f"cat /proc/{pid}/status"))[1])
+        before = ticks(guest.do(f"cat /proc/{pid}/stat"))
+        time.sleep(REST_S)
+        after = ticks(guest.do(f"cat /proc/{pid}/stat"))
+        percent = (after - before) / 100 / REST_S * 100
+        world.figures[f"{unit} at rest"] = f"{rss / 1024:.1f} MiB resident, {percent:.2f} % of a (slow) processor"
+        expect(rss <= AGENT_RSS_KIB_MAX, f"{unit} takes {rss} KiB at rest, more than {AGENT_RSS_KIB_MAX}")
+        total += rss
+    world.figures["agent and runner together"] = f"{total / 1024:.1f} MiB resident"
+
+
+def ticks(stat: str) -> int:
+    fields = stat.rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
+
+
+ALL = [
+    install, setup, join, work, figures_at_rest, site_deploy, restart_in_mid_task, killed_in_mid_task, upgraded_in_mid_task, out_of_memory,
+    cut_network, power_loss_of_the_agent, power_loss_of_the_manager, remove_and_purge, rpms,
+]
