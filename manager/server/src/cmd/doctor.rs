@@ -7,6 +7,7 @@ use crate::doctor;
 
 /// Flags of `doctor`.
 #[derive(Debug, clap::Args)]
+#[group(id = "doctor")]
 pub(super) struct Arguments {
     #[command(flatten)]
     serve: serve::Arguments,

@@ -13,6 +13,7 @@ use utoipa_axum::routes;
 use super::List;
 use crate::api::ApiError;
 use crate::api::extract::{JsonBody, name_in_path};
+use crate::api::shapes;
 use crate::api::state::ApiState;
 use crate::app::Caller;
 use crate::app::trust::{AgentIdentity, Enrolling, EnrolmentToken, NewToken, TokenMade};
@@ -52,7 +53,7 @@ impl Shown {
 
 /// All enrolment tokens, without their secrets.
 #[utoipa::path(get, path = "/api/v1/enrolment-tokens", tag = "enrolment",
-    responses((status = 200, body = Object, description = "{items: [{id, labels, created_by, created_at, expires_at, uses, used, networks, approval}], metadata}")))]
+    responses((status = 200, body = shapes::Items<shapes::EnrolmentToken>, description = "{items: [{id, labels, created_by, created_at, expires_at, uses, used, networks, approval}], metadata}")))]
 async fn list(State(state): State<ApiState>, caller: Caller) -> Result<Json<List<Shown>>, ApiError> {
     let tokens: Vec<EnrolmentToken> = state.app.enrolment_tokens(&caller.tenant).await?;
     Ok(Json(List::whole(tokens.iter().map(Shown::of).collect::<Result<_, _>>()?)))
@@ -90,7 +91,7 @@ async fn authority(State(state): State<ApiState>) -> impl IntoResponse {
 /// A host asks to be let in.
 #[utoipa::path(post, path = "/api/v1/enrolments", tag = "enrolment",
     request_body(content = Object, description = "{token, id, certificate_request, time_ms, machine_id}"),
-    responses((status = 200, body = Object, description = "{state: granted, certificate, authority, task_key, …} or {state: pending, again_in_ms}"),
+    responses((status = 200, body = shapes::EnrolmentAnswer, description = "{state: granted, certificate, authority, task_key, …} or {state: pending, again_in_ms}"),
         (status = 400, description = "The certificate request is none"), (status = 403, description = "The token is unknown, expired, spent or not for this address"),
         (status = 409, description = "The host's clock is wrong, or the id is taken")))]
 async fn enrol(
@@ -104,7 +105,7 @@ async fn enrol(
 
 /// All agents' identities.
 #[utoipa::path(get, path = "/api/v1/identities", tag = "enrolment",
-    responses((status = 200, body = Object, description = "{items: [{agent, state, labels, machine_id, address, requested_at, certificates}], metadata}")))]
+    responses((status = 200, body = shapes::Items<shapes::AgentIdentity>, description = "{items: [{agent, state, labels, machine_id, address, requested_at, certificates}], metadata}")))]
 async fn identities(State(state): State<ApiState>, caller: Caller) -> Json<List<AgentIdentity>> {
     let all = state.app.trust().identities(&caller.tenant);
     Json(List::whole(all.into_iter().map(|identity| AgentIdentity::clone(&identity)).collect()))
@@ -141,7 +142,7 @@ async fn revoke(State(state): State<ApiState>, caller: Caller, Path(id): Path<St
 /// Gives an agent its next certificate; it shows its present one.
 #[utoipa::path(post, path = "/api/v1/agents/{id}/certificate", tag = "enrolment", params(("id" = String, Path)),
     request_body(content = Object, description = "{certificate_request}"),
-    responses((status = 200, body = Object, description = "{id, certificate, authority, task_key, issued_at_ms, expires_at_ms, labels}"),
+    responses((status = 200, body = shapes::IdentityGrant, description = "{id, certificate, authority, task_key, issued_at_ms, expires_at_ms, labels}"),
         (status = 400, description = "The certificate request is none"), (status = 403, description = "It is not the agent itself that asks")))]
 async fn renew(
     State(state): State<ApiState>,
