@@ -28,7 +28,7 @@ async fn a_removed_agents_tasks_go_elsewhere_and_its_queue_is_gone() {
     let path = "/api/v1/agents/agent-1";
     let busy = stack.raw().send(Method::DELETE, path, "application/json", "").await;
     assert_eq!(busy.status, 409, "it has a task: {}", busy.text);
-    stack.agent("agent-1").kill9();
+    stack.agent("agent-1").lose_host();
     let gone = stack.raw().send(Method::DELETE, &format!("{path}?force=true"), "application/json", "").await;
     assert_eq!(gone.status, 204, "{}", gone.text);
     until("its queue is gone", 10, async || match has_queue(&url, "agent.agent-1").await {
