@@ -226,6 +226,12 @@ fn mode_of(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
+/// Ends a connection, of which an agent's user may have few at once.
+async fn hang_up(connection: Connection) {
+    // A connection that the broker has closed already is as good.
+    let _ = connection.close(200, "bye".into()).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_joins_and_nobody_can_speak_or_read_in_its_place() {
     let mut house = Installation::start(3600).await;
@@ -252,13 +258,14 @@ async fn a_host_joins_and_nobody_can_speak_or_read_in_its_place() {
     house.run_agent("web-2");
     house.wait_for_agent("web-2", "active").await;
     house.kill_agent("web-2");
-    let (_connection, channel) = house.as_agent("web-2").await;
+    let (connection, channel) = house.as_agent("web-2").await;
     let options = BasicConsumeOptions::default();
     let refused = channel.basic_consume("agent.web-1".into(), "x".into(), options, FieldTable::default()).await.unwrap_err();
     assert!(refused.to_string().contains("ACCESS_REFUSED"), "{refused}");
     let forged = json!({"protocol": 2, "agent": "web-1", "incarnation": "x", "sent_at": 0,
         "body": {"kind": "lease", "tasks": [], "draining": true, "free_slots": 0}});
-    let (_connection, channel) = house.as_agent("web-2").await;
+    hang_up(connection).await;
+    let (connection, channel) = house.as_agent("web-2").await;
     let publish = async |channel: &Channel, exchange: &str, key: &str, body: &Value, user: &str| {
         let properties = BasicProperties::default().with_user_id(user.into());
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
@@ -270,14 +277,16 @@ async fn a_host_joins_and_nobody_can_speak_or_read_in_its_place() {
     };
     let refused = publish(&channel, "conductor.inbound", "lease", &forged, "agent.web-1").await.unwrap_err();
     assert!(refused.to_string().contains("PRECONDITION_FAILED"), "{refused}");
-    let (_connection, channel) = house.as_agent("web-2").await;
+    hang_up(connection).await;
+    let (connection, channel) = house.as_agent("web-2").await;
     publish(&channel, "conductor.inbound", "lease", &forged, "agent.web-2").await.unwrap();
     until("the manager has dropped the forged lease", 15, async || {
         if house.manager_log().contains("in another agent's name") { Ok(()) } else { Err("not yet") }
     })
     .await;
     house.wait_for_agent("web-1", "active").await;
-    let (_connection, channel) = house.as_agent("web-2").await;
+    hang_up(connection).await;
+    let (connection, channel) = house.as_agent("web-2").await;
     let refused = publish(&channel, "conductor.agents", "web-1", &json!({}), "agent.web-2").await.unwrap_err();
     assert!(refused.to_string().contains("ACCESS_REFUSED"), "{refused}");
 
@@ -288,6 +297,7 @@ async fn a_host_joins_and_nobody_can_speak_or_read_in_its_place() {
     assert_eq!(house.status_for_agent(&http, "/api/v1/agents").await, 403);
 
     // Revoked, it is out within seconds, on both roads.
+    hang_up(connection).await;
     let (connection, _channel) = house.as_agent("web-2").await;
     assert_eq!(house.call(Method::POST, "/api/v1/agents/web-2/revoke", None).await.0, 204);
     assert_eq!(house.status_for_agent(&http, "/api/v1/agents/web-2").await, 401);
