@@ -28,6 +28,7 @@ fn text(options: &Options, account: &BrokerAccount) -> String {
     let mut settings = Table::new();
     // Open to the network only where somebody says so: what is sent here is not encrypted.
     settings.insert("listen".to_owned(), format!("127.0.0.1:{}", options.port).into());
+    settings.insert("tls".to_owned(), Table::from_iter([("enabled".to_owned(), false.into())]).into());
     if options.local_broker {
         let mut broker = Table::new();
         broker.insert("url".to_owned(), account.url().expose().into());
@@ -71,5 +72,6 @@ mod tests {
         let flags = crate::config::Flags { config: Some(path), ..crate::config::Flags::default() };
         let loaded = crate::config::load_without_default_file(&flags).unwrap();
         assert_eq!(loaded.settings.broker.url, made.url());
+        assert!(loaded.settings.listen.ip().is_loopback() && !loaded.settings.tls.enabled, "plain text stays on this host");
     }
 }
