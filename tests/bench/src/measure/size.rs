@@ -43,6 +43,8 @@ pub async fn manager_start(manager: &Path, dir: &Path) -> Result<Start, BenchErr
         let mut command = Command::new(manager);
         command.arg("serve").arg("--data-dir").arg(&data);
         command.arg("--listen").arg(format!("127.0.0.1:{port}")).args(["--amqp-url", NO_BROKER]);
+        // Asked over plain text, as the development stack is.
+        command.env("CONDUCTOR_TLS__ENABLED", "false");
         let begin = Instant::now();
         let mut program = Program::start("the manager", &mut command, &data.join("log"))?;
         wait_answer(&client, &mut program, begin).await?;
