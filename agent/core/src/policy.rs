@@ -5,7 +5,6 @@
 //! plugins = ["site", "backup-*"]   # NAME or NAME@VERSION
 //! operations = ["site.*", "*.status"]   # PLUGIN.OPERATION
 //! users = ["conductor-agent", "deploy"]
-//! paths = ["/srv/site/"]           # where `ctx` may write and artifacts may be read, beside the working directory
 //! environment = ["HTTP_PROXY"]     # variables of the host that plugins may ask for
 //! [deny]                           # outranks what is allowed
 //! operations = ["*.wipe"]
@@ -94,8 +93,6 @@ pub struct Lists {
     pub operations: Option<Vec<Pattern>>,
     /// Users that plugins run as.
     pub users: Option<Vec<Pattern>>,
-    /// Files beside the working directory. One that ends in `/` stands for all below it.
-    pub paths: Option<Vec<Pattern>>,
     /// Names of the host's environment variables.
     pub environment: Option<Vec<Pattern>>,
 }
@@ -122,8 +119,6 @@ pub enum Ask<'a> {
         /// Whom as.
         user: &'a str,
     },
-    /// Read or write a file; absolute, without `..`.
-    Path(&'a str),
     /// Pass an environment variable on.
     Environment(&'a str),
 }
@@ -167,12 +162,6 @@ impl Policy {
                 self.list("operations", |lists| lists.operations.as_deref(), |pattern| pattern.matches(&full), what)?;
                 self.list("users", |lists| lists.users.as_deref(), |pattern| pattern.matches(user), || format!("user {user}"))
             }
-            Ask::Path(path) => {
-                let covers = |pattern: &Pattern| {
-                    pattern.matches(path) || (pattern.0.ends_with('/') && Pattern(format!("{pattern}*")).matches(path))
-                };
-                self.list("paths", |lists| lists.paths.as_deref(), covers, || format!("path {path}"))
-            }
             Ask::Environment(name) => {
                 let what = || format!("environment variable {name}");
                 self.list("environment", |lists| lists.environment.as_deref(), |pattern| pattern.matches(name), what)
@@ -200,7 +189,7 @@ impl Policy {
     #[must_use]
     pub fn is_within_limits(&self) -> bool {
         [&self.allow, &self.deny].into_iter().all(|lists| {
-            [&lists.plugins, &lists.operations, &lists.users, &lists.paths, &lists.environment]
+            [&lists.plugins, &lists.operations, &lists.users, &lists.environment]
                 .into_iter()
                 .all(|list| list.as_ref().is_none_or(|list| list.len() <= PATTERNS_MAX))
         })
