@@ -69,7 +69,9 @@ async fn sizes(args: &Args, dir: &Path, report: &mut Report) -> Result<(), Bench
 async fn on_stack(args: &Args, dir: &Path, stack: &mut Stack, report: &mut Report) -> Result<(), BenchError> {
     prepare(args, dir, stack).await?;
     tokio::time::sleep(REST).await;
-    report.add("agent_rss_kb", "agent: memory at rest, connected", "KiB", measure::agents_rss_kb(stack), AtMost(8.0 * 1024.0));
+    let [agent, runner] = measure::agents_rss_kb(stack);
+    report.add("agent_rss_kb", "agent: memory at rest, connected", "KiB", agent, AtMost(8.0 * 1024.0));
+    report.add("runner_rss_kb", "agent's runner: memory at rest", "KiB", runner, Shown);
     let publishes = limits::publishes_per_s(&stack.ready.amqp).await?;
     report.add("limit_confirmed_publish_per_s", "limit: confirmed publishes", "1/s", publishes, Shown);
     one_shot(stack, report).await?;
@@ -87,7 +89,9 @@ async fn on_stack(args: &Args, dir: &Path, stack: &mut Stack, report: &mut Repor
         measure::part_rss_kb(stack, Part::Manager),
         Shown,
     );
-    report.add("agent_rss_loaded_kb", "agent: memory after all this", "KiB", measure::agents_rss_kb(stack), Shown);
+    let [agent, runner] = measure::agents_rss_kb(stack);
+    report.add("agent_rss_loaded_kb", "agent: memory after all this", "KiB", agent, Shown);
+    report.add("runner_rss_loaded_kb", "agent's runner: memory after all this", "KiB", runner, Shown);
     report.add("broker_rss_kb", "RabbitMQ: memory", "KiB", measure::part_rss_kb(stack, Part::Broker), Shown);
     Ok(())
 }

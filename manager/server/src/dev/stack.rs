@@ -20,7 +20,7 @@ use super::pids::Pids;
 use super::probe::Probe;
 use super::ready_file::{self, ReadyFile};
 use super::{DevError, DevOptions, broker_keeper, descendants};
-use crate::config::BrokerUrl;
+use crate::config::{AgentAccounts, BrokerSettings};
 use crate::{ServeError, serve};
 
 /// All agents are active a second after the manager is, on an idle machine.
@@ -91,8 +91,9 @@ impl Stack {
             0 => PathBuf::new(),
             _ => agent_program(options.agent_binary.as_deref())?,
         };
-        let amqp = self.bring_up_broker(options).await?;
-        let address = self.bring_up_manager(options, &amqp).await?;
+        let broker = self.bring_up_broker(options).await?;
+        let amqp = broker.url.clone();
+        let address = self.bring_up_manager(options, broker).await?;
         let token = self.token(options)?;
         let api = format!("http://{address}");
         let probe = Probe { address, token: token.clone() };
@@ -117,26 +118,30 @@ impl Stack {
         }
     }
 
-    async fn bring_up_broker(&mut self, options: &DevOptions) -> Result<BrokerUrl, DevError> {
+    async fn bring_up_broker(&mut self, options: &DevOptions) -> Result<BrokerSettings, DevError> {
+        let settings = options.settings.broker.clone();
         if let Some(url) = &options.amqp_url {
             eprintln!("conductor dev: using the broker at {url}");
-            return Ok(url.clone());
+            return Ok(BrokerSettings { url: url.clone(), ..settings });
         }
         eprintln!("conductor dev: starting RabbitMQ");
         let dir = self.folder.part("broker");
         let node = BrokerNode::start(BrokerNodeOptions { dir, vhosts: Vec::new() }).await.map_err(DevError::Broker)?;
         let url = node.url();
         eprintln!("conductor dev: RabbitMQ answers at {url}");
+        // As where it is installed, each agent is a user of its own; without certificates, which plain text has no use for.
+        let (management_url, agent_accounts) = (Some(node.management_url()), AgentAccounts::Password);
+        let settings = BrokerSettings { url, agent_url: None, management_url, agent_accounts, ..settings };
         let pids = self.new_pids();
         self.broker = Some(tokio::spawn(broker_keeper::keep(node, self.stop_broker.subscribe(), pids)));
-        Ok(url)
+        Ok(settings)
     }
 
-    async fn bring_up_manager(&mut self, options: &DevOptions, amqp: &BrokerUrl) -> Result<SocketAddr, DevError> {
+    async fn bring_up_manager(&mut self, options: &DevOptions, broker: BrokerSettings) -> Result<SocketAddr, DevError> {
         let mut settings = options.settings.clone();
         settings.listen = options.listen;
         settings.data_dir = self.folder.part("manager");
-        settings.broker.url = amqp.clone();
+        settings.broker = broker;
         // Everything here is on loopback.
         settings.tls.enabled = false;
         let mut stop = self.stop_manager.subscribe();

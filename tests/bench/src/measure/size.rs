@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use conductor_client::Client;
 
 use crate::error::BenchError;
-use crate::process::{Program, rss_kb};
+use crate::process::{Program, Seen, rss_kb};
 use crate::stack::{Part, Stack};
 use crate::stats::median;
 
@@ -80,16 +80,27 @@ fn free_port() -> Result<u16, BenchError> {
     Ok(listener.local_addr().map_err(BenchError::io("read the free port"))?.port())
 }
 
-/// Memory of the largest agent in KiB.
+/// Memory of the largest agent in KiB, and that of the largest runner: the process of an agent that owns its plugins.
 #[must_use]
-pub fn agents_rss_kb(stack: &Stack) -> f64 {
-    part_rss_kb(stack, Part::Agent)
+pub fn agents_rss_kb(stack: &Stack) -> [f64; 2] {
+    let (runners, agents): (Vec<_>, Vec<_>) =
+        stack.processes(Part::Agent).into_iter().partition(|process| is_runner(process.pid));
+    [&agents, &runners].map(|processes| largest(processes))
+}
+
+fn is_runner(pid: u32) -> bool {
+    let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    arguments.split(|byte| *byte == 0).nth(1) == Some(b"runner")
 }
 
 /// Memory of the largest process of one part in KiB; `NaN` when there is none.
 #[must_use]
 pub fn part_rss_kb(stack: &Stack, part: Part) -> f64 {
-    stack.processes(part).iter().filter_map(|process| rss_kb(process.pid)).fold(f64::NAN, f64::max)
+    largest(&stack.processes(part))
+}
+
+fn largest(processes: &[Seen]) -> f64 {
+    processes.iter().filter_map(|process| rss_kb(process.pid)).fold(f64::NAN, f64::max)
 }
 
 /// Length of a file in bytes.

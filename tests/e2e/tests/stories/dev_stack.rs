@@ -1,11 +1,13 @@
 //! The development stack, as a newcomer starts it: one command, and Ctrl-C takes all of it down.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use conductor_client::{Client, StartRequest};
 use conductor_e2e::{Piece, binary, pack_files, processes_of, step, until, until_blocking, workflow};
 use conductor_model::WorkflowStatus;
+use conductor_wire::identity::broker_user;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
@@ -36,6 +38,13 @@ async fn one_command_brings_everything_up_and_ctrl_c_takes_it_down() {
     let client = Client::new(ready["api"].as_str().unwrap(), ready["token"].as_str()).unwrap();
     let agents = client.agents().await.unwrap();
     assert!(agents.len() == 2 && agents.iter().all(|agent| agent.state == "active"), "ready means ready: {agents:?}");
+    let users = users_of_agents(&folder.path().join("stack/broker"), ready["amqp"].as_str().unwrap()).await;
+    let own = |agent: &str| (broker_user(&agent.parse().unwrap()), format!(r"^agent\.{agent}$"));
+    assert_eq!(
+        users,
+        [own("agent-1"), own("agent-2")],
+        "each is somebody of its own, who reads its own queue and nothing else"
+    );
     client
         .upload_plugin(pack_files(&[("plugin.yaml", MANIFEST, false), ("hello.sh", PROGRAM, true)]), "application/gzip")
         .await
@@ -60,4 +69,19 @@ async fn one_command_brings_everything_up_and_ctrl_c_takes_it_down() {
         let left = processes_of(folder.path());
         if left.is_empty() { Ok(()) } else { Err(left) }
     });
+}
+
+/// Agents' users of the private RabbitMQ and the queues that each may read, as its management API says.
+async fn users_of_agents(broker: &Path, amqp: &str) -> Vec<(String, String)> {
+    let configuration = fs::read_to_string(broker.join("rabbitmq.conf")).unwrap();
+    let port = configuration.lines().find_map(|line| line.strip_prefix("management.tcp.port = ")).unwrap();
+    let amqp = reqwest::Url::parse(amqp).unwrap();
+    let request = reqwest::Client::new().get(format!("http://127.0.0.1:{port}/api/permissions"));
+    let answer = request.basic_auth(amqp.username(), amqp.password()).send().await.unwrap();
+    let all: Vec<Value> = answer.json().await.unwrap();
+    let text = |permission: &Value, key: &str| permission[key].as_str().unwrap().to_owned();
+    let mut users: Vec<_> = all.iter().map(|permission| (text(permission, "user"), text(permission, "read"))).collect();
+    users.retain(|(user, _)| conductor_wire::identity::agent_of_user(user).is_some());
+    users.sort();
+    users
 }

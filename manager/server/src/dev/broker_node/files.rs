@@ -21,6 +21,9 @@ const DISK_FREE_BYTES_MIN: u64 = 50_000_000;
 /// The node holds publishers back when it uses more memory than this; the default is a share of the whole machine.
 const MEMORY_BYTES_MAX: u64 = 512 * 1024 * 1024;
 
+/// The management API, by which the manager makes a user for each agent. It collects no figures: nobody looks at them.
+const PLUGINS: &str = "[rabbitmq_management].\n";
+
 /// Where a node's files are.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
@@ -124,10 +127,14 @@ pub(super) fn configure(
          load_definitions = {}\n\
          disk_free_limit.absolute = {DISK_FREE_BYTES_MIN}\n\
          vm_memory_high_watermark.absolute = {MEMORY_BYTES_MAX}\n\
+         management.tcp.ip = 127.0.0.1\n\
+         management.tcp.port = {}\n\
+         management_agent.disable_metrics_collector = true\n\
          log.console = false\n\
          log.file.level = warning\n",
         ports.amqp,
         definitions.display(),
+        ports.management,
     );
     let all: Vec<&str> = std::iter::once("/").chain(vhosts.iter().map(String::as_str)).collect();
     let permission = |vhost| json!({"user": USER, "vhost": vhost, "configure": ".*", "write": ".*", "read": ".*"});
@@ -138,7 +145,7 @@ pub(super) fn configure(
     });
     write(&layout.path("rabbitmq.conf"), &configuration, account)?;
     write(&definitions, &content.to_string(), account)?;
-    write(&layout.path("enabled_plugins"), "[].\n", account)
+    write(&layout.path("enabled_plugins"), PLUGINS, account)
 }
 
 /// The file that a process of the node prints to.

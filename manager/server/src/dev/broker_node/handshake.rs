@@ -21,6 +21,11 @@ pub(super) async fn answers(port: u16) -> bool {
     timeout(ANSWER_WITHIN, greet(port)).await.is_ok_and(|answer| answer.unwrap_or(false))
 }
 
+/// Whether somebody on loopback takes connections on `port`.
+pub(super) async fn listens(port: u16) -> bool {
+    TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_ok()
+}
+
 async fn greet(port: u16) -> std::io::Result<bool> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
     stream.write_all(GREETING).await?;

@@ -107,6 +107,12 @@ impl BrokerNode {
         BrokerUrl::loopback(files::USER, &self.identity.password, self.ports.amqp, &vhost)
     }
 
+    /// The address of the management API.
+    #[must_use]
+    pub fn management_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports.management)
+    }
+
     /// The node's process.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
@@ -176,7 +182,7 @@ impl BrokerNode {
                 let words = last_words(&log);
                 return Err(BrokerNodeError::Died { status: describe(Ok(status)), log, words });
             }
-            if handshake::answers(self.ports.amqp).await {
+            if handshake::answers(self.ports.amqp).await && handshake::listens(self.ports.management).await {
                 return Ok(());
             }
             sleep(LOOK_EVERY).await;

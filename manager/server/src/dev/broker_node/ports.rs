@@ -13,12 +13,13 @@ const RANGE: Range<u16> = 20_000..32_000;
 /// Ports tried before giving up.
 const TRIES: usize = 1000;
 
-/// The three ports of a node.
+/// The ports of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ports {
     pub(super) amqp: u16,
     pub(super) distribution: u16,
     pub(super) epmd: u16,
+    pub(super) management: u16,
 }
 
 impl Ports {
@@ -32,8 +33,8 @@ impl Ports {
             if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
                 held.push((port, listener));
             }
-            if let [(amqp, _), (distribution, _), (epmd, _)] = held.as_slice() {
-                return Ok(Self { amqp: *amqp, distribution: *distribution, epmd: *epmd });
+            if let [(amqp, _), (distribution, _), (epmd, _), (management, _)] = held.as_slice() {
+                return Ok(Self { amqp: *amqp, distribution: *distribution, epmd: *epmd, management: *management });
             }
         }
         Err(BrokerNodeError::NoPort)
