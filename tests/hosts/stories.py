@@ -30,40 +30,47 @@ def install(world: World) -> None:
 
 
 def setup(world: World) -> None:
-    """One command makes the manager's host ready; a second time it changes nothing."""
+    """One command makes the manager's host ready, with nothing in plain text; a second time it changes nothing."""
     said = world.manager.do("conductor-manager setup", deadline_s=600)
     token = re.search(r"\bcdt_[0-9a-f]+", said)
     expect(token is not None, f"setup shows no token:\n{said}")
     world.token = token[0]
-    world.manager.write("/root/conductor.env", f"export CONDUCTOR_URL=http://127.0.0.1:53333 CONDUCTOR_TOKEN={world.token}\n", "0600")
+    # The line that setup says to use.
+    line = re.search(r"export CONDUCTOR_URL=\S+ CONDUCTOR_TOKEN=\S+", said)
+    expect(line is not None and line[0].startswith("export CONDUCTOR_URL=https://manager:53333 "), said)
+    world.manager.write("/root/conductor.env", f"{line[0]}\n", "0600")
     again = world.manager.do("conductor-manager setup", deadline_s=300)
     expect("nothing was changed" in again and "cdt_" not in again, f"the second setup was no second one:\n{again}")
-    world.manager.until("connected to RabbitMQ", "curl -fsS http://127.0.0.1:53333/health | grep -q '\"healthy\":true'", deadline_s=120)
+    health = world.manager.do("curl -fsS --cacert /etc/conductor/ca.crt https://manager:53333/health")
+    expect('"healthy":true' in health, health)
     users = world.manager.do("curl -s -o /dev/null -w '%{http_code}' -u guest:guest http://127.0.0.1:15672/api/whoami")
     expect(users == "401", f"guest may still log in to RabbitMQ: {users}")
     listening = world.manager.do("ss -Hltn")
     expect("127.0.0.1:15672" in listening and "*:15672" not in listening, f"the management API is open to the network:\n{listening}")
+    expect(":5671 " in listening and ":5672 " not in listening, f"RabbitMQ takes plain text, or no TLS:\n{listening}")
+    plain = world.agent.run("curl -sS --max-time 10 http://10.77.0.1:53333/health")
+    expect(plain.code != 0, f"the manager answers in plain text: {plain}")
     doctor = world.manager.run("conductor-manager doctor")
     expect(doctor.code == 0, doctor)
-    expect("cdt_" in world.manager.do(". /root/conductor.env; echo $CONDUCTOR_TOKEN"), "the token is not in the environment")
     world.conductor("agents")
 
 
 def join(world: World) -> None:
-    """The agent's host joins. On this wire that nobody else is on, without encryption."""
-    url = world.manager.do("sed -n 's/^url = \"\\(.*\\)\"$/\\1/p' /etc/conductor/manager.conf.d/10-setup.toml").strip()
-    inside = url.replace("127.0.0.1", "10.77.0.1")
-    world.manager.write(
-        "/etc/conductor/manager.conf.d/50-wire.toml",
-        f'listen = "0.0.0.0:53333"\n[broker]\nagent_url = "{inside}"\n[lease]\ninterval_ms = 2000\nlease_ms = 12000\n',
-    )
-    world.manager.write("/etc/rabbitmq/conf.d/60-wire.conf", "listeners.tcp.2 = 10.77.0.1:5672\n")
-    world.manager.do("systemctl restart rabbitmq-server conductor-manager", deadline_s=300)
-    settings = f'id = "edge"\nmanager = "http://10.77.0.1:53333"\ntoken = "{world.token}"\nslots = 4\n[labels]\nrole = "web"\n'
-    world.agent.write("/etc/conductor/agent.conf.d/10-manager.toml", settings)
-    world.agent.do("chgrp conductor-agent /etc/conductor/agent.conf.d/10-manager.toml && chmod 640 /etc/conductor/agent.conf.d/10-manager.toml")
-    world.agent.do("systemctl start conductor-agent.service")
-    world.wait_for_agent("edge", "online")
+    """The agent's host joins with the one line that the manager prints, and with no other's."""
+    world.manager.write("/etc/conductor/manager.conf.d/50-lease.toml", "[lease]\ninterval_ms = 2000\nlease_ms = 12000\n")
+    world.manager.do("systemctl restart conductor-manager", deadline_s=300)
+    world.agent.write("/etc/conductor/agent.conf.d/50-own.toml", 'id = "edge"\nslots = 4\n')
+    world.wait("the manager is back", lambda: world.conductor("agents") is not None, 120)
+    made = world.json("agents", "token", "create", "--label", "role=web", "--ttl", "1h", "--uses", "1")
+    pin = re.search(r"sha256//\S+", made["installer"])[0]
+    strangers = made["installer"].replace(pin, "sha256//" + "A" * 43 + "=")
+    refused = world.agent.run(strangers, deadline_s=120)
+    expect(not world.agent_is_known("edge"), f"a host joined through a manager that it must not believe: {refused}")
+    world.agent.do(made["installer"], deadline_s=300)
+    world.wait_for_agent("edge", "active")
+    expect("600 conductor-agent" in world.agent.do("stat -c '%a %U' /var/lib/conductor-agent/identity/agent.key"), "the key is not private")
+    spent = world.agent.run(f"conductor-agent enroll --again {made['enrolment_string']}")
+    expect(spent.code == 22, f"a spent token: {spent}")
     doctor = world.agent.run("conductor-agent doctor")
     expect(doctor.code == 0, doctor)
     world.conductor("plugins", "push", f"{PARCELS}/plugin")
@@ -116,9 +123,12 @@ def upgraded_in_mid_task(world: World) -> None:
     expect("-1 " in before and "-2 " in after, f"before: {before}after: {after}")
     running = world.agent.do("readlink /proc/$(systemctl show --property=MainPID --value conductor-agent.service)/exe").strip()
     expect(running == "/usr/bin/conductor-agent", f"the agent that runs is still the old one: {running}")
+    # The runner took its program up once the task was over.
+    runner = "systemctl show --property=MainPID --value conductor-runner@conductor-agent.service"
+    world.agent.until("new as well", f"! readlink /proc/$({runner})/exe | grep -q deleted", deadline_s=60)
     expect("a word of the administrator" in world.agent.do("cat /etc/conductor/agent.toml"), "a changed setting was taken away")
     world.manager.do(f"apt-get install -y {PARCELS}/second/conductor-manager_*.deb", deadline_s=300)
-    world.wait_for_agent("edge", "online")
+    world.wait_for_agent("edge", "active")
 
 
 def out_of_memory(world: World) -> None:
@@ -128,7 +138,7 @@ def out_of_memory(world: World) -> None:
     expect(ended["status"] == "FAILED", ended["status"])
     reason = f"{task.get('reasonForIncompletion')} {task.get('outcome')}"
     expect("memory" in reason.lower(), f"the outcome does not tell of memory: {reason}")
-    expect(world.agent_state("edge") == "online", "the agent did not survive a task without memory")
+    expect(world.agent_state("edge") == "active", "the agent did not survive a task without memory")
     world.agent.do("systemctl is-active conductor-runner@conductor-agent.service")
 
 
@@ -139,7 +149,7 @@ def cut_network(world: World) -> None:
     world.agent.plug(connected=False)
     world.agent.until("ended without the network", "! pgrep -f '[w]ork.sh count'", deadline_s=120)
     world.agent.plug(connected=True)
-    world.wait_for_agent("edge", "online")
+    world.wait_for_agent("edge", "active")
     ended = world.wait_for_end(run)
     say(f"  the workflow of the cut task: {ended['status']}")
     expect(world.begins("cut") == 1, f"it began {world.begins('cut')} times")
@@ -174,8 +184,25 @@ def power_loss_of_the_manager(world: World) -> None:
     world.manager.switch_on()
     world.manager.wait_for_boot()
     world.mount(world.manager)
-    world.wait_for_agent("edge", "online", deadline_s=300)
+    world.wait_for_agent("edge", "active", deadline_s=300)
     counted_once(world, run, "manager-lost", 20)
+
+
+def revoke(world: World) -> None:
+    """An agent is revoked: REST and AMQP are cut within seconds, and it stays out until it joins anew."""
+    world.conductor("agents", "revoke", "edge")
+    began = time.monotonic()
+    queue = "curl -fsS -u $(sed -n 's|^url = \"amqps://\\(.*\\)@.*|\\1|p' /etc/conductor/manager.conf.d/10-setup.toml) http://127.0.0.1:15672/api/connections"
+    world.manager.until("its connection is closed", f"! {queue} | grep -q 'agent.edge'", deadline_s=30)
+    identity = "/var/lib/conductor-agent/identity"
+    asked = f"curl -s -o /dev/null -w '%{{http_code}}' --cacert {identity}/ca.crt --cert {identity}/agent.crt --key {identity}/agent.key"
+    status = world.agent.do(f"{asked} https://manager:53333/api/v1/agents")
+    expect(status in ("401", "403"), f"REST answers {status} to a revoked agent")
+    world.figures["revocation cut REST and AMQP within"] = f"{time.monotonic() - began:.0f} s"
+    string = world.json("agents", "token", "create", "--label", "role=web")["enrolment_string"]
+    world.conductor("agents", "delete", "edge")
+    world.agent.do(f"conductor-agent enroll --again {string} && systemctl restart conductor-agent")
+    world.wait_for_agent("edge", "active")
 
 
 def remove_and_purge(world: World) -> None:
@@ -214,11 +241,12 @@ def rpms(world: World) -> None:
 def site_deploy(world: World) -> None:
     """Two further agents on the host, as instances of the unit, and the demo's workflow over the three of them."""
     for name, role in (("second", "web"), ("third", "control")):
-        settings = f'id = "{name}"\nmanager = "http://10.77.0.1:53333"\ntoken = "{world.token}"\nslots = 4\n[labels]\nrole = "{role}"\n'
-        world.agent.write(f"/etc/conductor/agent-{name}.toml", "# Only its drop-in says anything.\n")
-        world.agent.write(f"/etc/conductor/agent-{name}.conf.d/10-manager.toml", settings)
+        string = world.json("agents", "token", "create", "--label", f"role={role}")["enrolment_string"]
+        world.agent.write(f"/etc/conductor/agent-{name}.toml", f'id = "{name}"\ndata_dir = "/var/lib/conductor-agent-{name}"\nslots = 4\n')
+        world.agent.do(f"install -d -o conductor-agent -g conductor-agent -m 711 /var/lib/conductor-agent-{name}")
+        world.agent.do(f"conductor-agent enroll --config /etc/conductor/agent-{name}.toml {string}")
         world.agent.do(f"systemctl start conductor-agent@{name}.service")
-        world.wait_for_agent(name, "online")
+        world.wait_for_agent(name, "active")
     site = f"{PARCELS}/site-deploy"
     resource = "site/default_tenant/site-1.0.0.tar.gz"
     world.conductor("plugins", "push", f"{site}/plugin")
@@ -262,5 +290,5 @@ def ticks(stat: str) -> int:
 
 ALL = [
     install, setup, join, work, figures_at_rest, site_deploy, restart_in_mid_task, killed_in_mid_task, upgraded_in_mid_task, out_of_memory,
-    cut_network, power_loss_of_the_agent, power_loss_of_the_manager, remove_and_purge, rpms,
+    cut_network, power_loss_of_the_agent, power_loss_of_the_manager, revoke, remove_and_purge, rpms,
 ]

@@ -51,6 +51,9 @@ class World:
     def line(self, words: tuple[str, ...]) -> str:
         return f". /root/conductor.env; conductor {shlex.join(words)}"
 
+    def agent_is_known(self, agent: str) -> bool:
+        return self.agent_state(agent) != "unknown"
+
     def agent_state(self, agent: str) -> str:
         listed = self.json("agents")
         items = listed["items"] if isinstance(listed, dict) else listed

@@ -3,18 +3,25 @@
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use conductor_boot::doctor::Findings;
 use conductor_boot::{Loader, report};
+use conductor_model::Timestamp;
 use nix::unistd::User;
 use reqwest::Url;
 
+use crate::clock;
+use crate::cmd::runtime;
+use crate::identity::{self, Identity};
 use crate::settings::{DEFAULT_FILE, Settings};
 
 const ACCOUNT: &str = "conductor-agent";
-/// Below the data folder: who this host is.
-const IDENTITY: &str = "identity/identity.json";
+const JOIN: &str = "conductor-agent enroll STRING, with a string that `conductor agents token create` prints";
+const JOIN_AGAIN: &str = "conductor-agent enroll --again STRING, then systemctl restart conductor-agent";
+const HOUR_MS: i64 = 60 * 60 * 1000;
+/// Certificates are good from five minutes before they are made.
+const CLOCKS_APART_SECONDS_MAX: i64 = 120;
 const SOCKETS: &str = "/run/conductor-runner";
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// Controllers without which limits of tasks cannot hold.
@@ -46,36 +53,107 @@ pub fn examine(file: Option<PathBuf>) -> Findings {
         Err(error) => findings.warning("disk", format!("{}: {error}", settings.data_dir.display()), "see the data folder"),
     }
     findings.clock_is_kept();
-    if settings.token.is_empty() && !settings.data_dir.join(IDENTITY).exists() {
-        let fix = "write `manager` and `token` into /etc/conductor/agent.conf.d/10-manager.toml, then start conductor-agent";
-        findings.bad("membership", "this host has not joined a manager; the agent idles", fix);
+    let identity = match Identity::load(&identity::folder(&settings.data_dir)) {
+        Ok(identity) => identity,
+        Err(error) => {
+            findings.bad("identity", report(&error).to_string(), JOIN);
+            return findings;
+        }
+    };
+    if settings.token.is_empty() && identity.is_none() {
+        findings.bad("membership", "this host has not joined a manager; the agent idles", JOIN);
         return findings;
     }
-    manager(&settings.manager, &mut findings);
+    if let Some(identity) = &identity {
+        certificate(identity, &mut findings);
+    }
+    let address = identity.as_ref().map_or(settings.manager.as_str(), |identity| identity.note.manager.as_str());
+    if manager(address, &mut findings)
+        && let Some(identity) = &identity
+    {
+        clocks(identity, &mut findings);
+    }
     findings.unit("service", "conductor-agent.service");
     runner(&mut findings);
     controllers(&mut findings);
     findings
 }
 
-fn manager(address: &str, findings: &mut Findings) {
+/// Whether the manager takes connections.
+fn manager(address: &str, findings: &mut Findings) -> bool {
     let target = Url::parse(address).ok().and_then(|url| Some((url.host_str()?.to_owned(), url.port_or_known_default()?)));
     let Some((host, port)) = target else {
-        return findings.bad("manager", format!("{address:?} is no address"), "set `manager`, as in https://HOST:53333");
+        findings.bad("manager", format!("{address:?} is no address"), "set `manager`, as in https://HOST:53333");
+        return false;
     };
     let resolved = (host.trim_matches(['[', ']']), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
     let addresses = match resolved {
         Ok(addresses) => addresses,
-        Err(error) => return findings.bad("manager", format!("{host}: {error}"), "mend the name service, or /etc/hosts"),
+        Err(error) => {
+            findings.bad("manager", format!("{host}: {error}"), "mend the name service, or /etc/hosts");
+            return false;
+        }
     };
     let mut last = "it has no address".to_owned();
     for address in addresses {
         match TcpStream::connect_timeout(&address, ANSWER_MAX) {
-            Ok(_) => return findings.good("manager", format!("takes connections at {address}")),
+            Ok(_) => {
+                findings.good("manager", format!("takes connections at {address}"));
+                return true;
+            }
             Err(error) => last = format!("{address}: {error}"),
         }
     }
     findings.bad("manager", last, "start conductor-manager there, or open the way to it in packet filters");
+    false
+}
+
+/// Whether this host's certificate is good, and how long yet.
+fn certificate(identity: &Identity, findings: &mut Findings) {
+    let note = &identity.note;
+    let left_ms = note.expires_at.0 - clock::now().0;
+    let who = format!("agent {} of {}", note.id, note.manager);
+    if left_ms <= 0 {
+        return findings.bad("identity", format!("{who}, whose certificate is good no more"), JOIN_AGAIN);
+    }
+    // It is renewed when a third of its life is left.
+    let life_ms = note.expires_at.0 - note.issued_at.0;
+    let seen = format!("{who}, certified for {} hours yet", left_ms / HOUR_MS);
+    if left_ms < life_ms / 6 {
+        let fix = "see `manager` and the journal of conductor-agent: it should have been renewed by now";
+        return findings.warning("identity", seen, fix);
+    }
+    findings.good("identity", seen);
+}
+
+/// Whether this host and the manager's agree on the time; with another time certificates are not believed.
+fn clocks(identity: &Identity, findings: &mut Findings) {
+    let fix = "set this host's clock, or the manager's; chrony or systemd-timesyncd keep it right";
+    let there = match runtime().map(|runtime| runtime.block_on(time_there(identity))) {
+        Ok(Ok(Some(there))) => there,
+        Ok(Ok(None)) => return findings.warning("manager's clock", "it does not tell the time", "look at what stands between"),
+        Ok(Err(error)) => {
+            let fix =
+                "is the manager's certificate for another name, or its authority another? `conductor-manager doctor` says";
+            return findings.bad("manager's identity", report(&error).to_string(), fix);
+        }
+        Err(error) => return findings.warning("manager's clock", report(&error).to_string(), "try again"),
+    };
+    let off_s = (clock::now().0 - there.0) / 1000;
+    match off_s.abs() {
+        0..=CLOCKS_APART_SECONDS_MAX => findings.good("manager's clock", format!("{off_s} s from this host's")),
+        apart => findings.bad("manager's clock", format!("{apart} s from this host's"), fix),
+    }
+}
+
+/// What time it is where the manager runs, as its answers say.
+async fn time_there(identity: &Identity) -> Result<Option<Timestamp>, reqwest::Error> {
+    let authority = reqwest::Certificate::from_pem(identity.authority.as_bytes())?;
+    let builder = reqwest::Client::builder().no_proxy().timeout(ANSWER_MAX).tls_certs_only([authority]);
+    let answer = builder.build()?.get(format!("{}/health", identity.note.manager)).send().await?;
+    let date = answer.headers().get(reqwest::header::DATE).and_then(|date| date.to_str().ok());
+    let since = date.and_then(|date| httpdate::parse_http_date(date).ok()?.duration_since(UNIX_EPOCH).ok());
+    Ok(since.and_then(|since| i64::try_from(since.as_millis()).ok()).map(Timestamp))
 }
 
 /// Whether there is somebody to start plugins.

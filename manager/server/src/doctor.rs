@@ -1,6 +1,5 @@
 //! `conductor-manager doctor`: everything that a person would look at when a manager does not do what it should.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
@@ -8,13 +7,20 @@ use std::time::Duration;
 use conductor_boot::doctor::Findings;
 use conductor_boot::report;
 use nix::unistd::User;
-use serde_json::Value;
 use tokio::net::TcpStream;
 
-use crate::config::{self, Flags, Settings};
+use crate::config::{self, AgentAccounts, Flags, Settings};
+use crate::pki::good_until;
+use crate::{clock, health};
 
 const ACCOUNT: &str = "conductor";
 const ANSWER_MAX: Duration = Duration::from_secs(5);
+/// Where `setup` puts what RabbitMQ shows of itself.
+const BROKER_KEYS: &str = "/etc/rabbitmq/conductor";
+const RENEW: &str = "systemctl restart conductor-manager; conductor-manager setup";
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+/// Sooner than this a certificate is one to look after.
+const RENEW_DAYS: i64 = 30;
 
 /// Looks at everything. Changes nothing.
 pub async fn examine(flags: &Flags) -> Findings {
@@ -30,6 +36,7 @@ pub async fn examine(flags: &Flags) -> Findings {
     folders(&settings, &mut findings);
     findings.unit("service", "conductor-manager.service");
     findings.clock_is_kept();
+    certificates(&settings, &mut findings);
     answers(&settings, &mut findings).await;
     broker(&settings, &mut findings).await;
     findings
@@ -81,9 +88,7 @@ fn has_packages(folder: &Path) -> bool {
 
 /// Whether the manager itself answers, and what it says of its parts.
 async fn answers(settings: &Settings, findings: &mut Findings) {
-    let port = settings.listen.port();
-    let ip = if settings.listen.ip().is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { settings.listen.ip() };
-    let address = SocketAddr::from((ip, port));
+    let address = health::own_address(settings);
     match tokio::time::timeout(ANSWER_MAX, TcpStream::connect(address)).await {
         Ok(Ok(_)) => findings.good("REST API", format!("takes connections at {address}")),
         Ok(Err(error)) => {
@@ -95,7 +100,16 @@ async fn answers(settings: &Settings, findings: &mut Findings) {
             return;
         }
     }
-    let Some(health) = health(address).await else { return };
+    // One that cannot be read is told among the certificates.
+    let authority = std::fs::read_to_string(settings.pki_dir().join("ca.crt")).unwrap_or_default();
+    let health = match health::ask(settings, &authority).await {
+        Ok(health) => health,
+        Err(error) => {
+            let fix = "systemctl restart conductor-manager, which makes a certificate that fits tls.names; see its journal";
+            findings.bad("health", report(&error).to_string(), fix);
+            return;
+        }
+    };
     for part in health["healthResults"].as_array().into_iter().flatten() {
         let error = part["details"]["error"].as_str().unwrap_or_default();
         match part["details"]["name"].as_str() {
@@ -109,9 +123,37 @@ async fn answers(settings: &Settings, findings: &mut Findings) {
     }
 }
 
-async fn health(address: SocketAddr) -> Option<Value> {
-    let http = reqwest::Client::builder().no_proxy().timeout(ANSWER_MAX).build().ok()?;
-    http.get(format!("http://{address}/health")).send().await.ok()?.json().await.ok()
+/// Whether certificates are good for some time yet, and RabbitMQ has the one that was made for it.
+fn certificates(settings: &Settings, findings: &mut Findings) {
+    let pki = settings.pki_dir();
+    let own_broker = settings.broker.agent_accounts == AgentAccounts::Certificate && Path::new(BROKER_KEYS).exists();
+    let mut looked_at = vec![pki.join("ca.crt")];
+    if settings.tls.enabled {
+        looked_at.push(pki.join("server.crt"));
+    }
+    if own_broker {
+        looked_at.push(Path::new(BROKER_KEYS).join("broker.crt"));
+    }
+    for path in looked_at {
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) => {
+                findings.bad("certificate", format!("{}: {error}", path.display()), "conductor-manager setup");
+                continue;
+            }
+        };
+        let left_ms = good_until(&text).map_or(i64::MIN, |until| until.0 - clock::now().0);
+        let seen = |what: &str| format!("{}: {what}", path.display());
+        match left_ms / DAY_MS {
+            ..1 => findings.bad("certificate", seen("it is not good, or not for another day"), RENEW),
+            days @ 1..RENEW_DAYS => findings.warning("certificate", seen(&format!("good for {days} days")), RENEW),
+            days => findings.good("certificate", seen(&format!("good for {days} days"))),
+        }
+    }
+    let read = |folder: &Path| std::fs::read(folder.join("broker.crt")).ok();
+    if own_broker && read(&pki) != read(Path::new(BROKER_KEYS)) {
+        findings.bad("certificate", format!("{BROKER_KEYS} has another than {} has", pki.display()), RENEW);
+    }
 }
 
 /// Whether something listens where the broker should be.

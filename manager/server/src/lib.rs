@@ -18,6 +18,7 @@ pub mod cmd;
 pub mod config;
 pub mod dev;
 pub mod doctor;
+mod health;
 pub mod listen;
 pub mod pki;
 mod serve;

@@ -18,6 +18,10 @@ pub enum Step {
     Stamp,
     /// Persistent process.
     Persistent,
+    /// One-shot process that prints less than the log of a task may hold.
+    Flood,
+    /// One-shot process that prints far more.
+    Deluge,
 }
 
 impl Step {
@@ -28,6 +32,8 @@ impl Step {
             Self::OneShot => "bench_oneshot",
             Self::Stamp => "bench_stamp",
             Self::Persistent => "bench_persistent",
+            Self::Flood => "bench_flood",
+            Self::Deluge => "bench_deluge",
         }
     }
 
@@ -47,7 +53,13 @@ impl Step {
 /// All task definitions. Nothing is retried: a failure must be seen.
 #[must_use]
 pub fn tasks() -> Vec<Value> {
-    let plugins = [(Step::OneShot, ONE_SHOT, "noop"), (Step::Stamp, ONE_SHOT, "stamp"), (Step::Persistent, PERSISTENT, "noop")];
+    let plugins = [
+        (Step::OneShot, ONE_SHOT, "noop"),
+        (Step::Stamp, ONE_SHOT, "stamp"),
+        (Step::Persistent, PERSISTENT, "noop"),
+        (Step::Flood, ONE_SHOT, "flood-15"),
+        (Step::Deluge, ONE_SHOT, "flood-256"),
+    ];
     let task = |(step, plugin, operation): (Step, &str, &str)| {
         json!({
             "name": step.name(), "retryCount": 0, "timeoutSeconds": 120, "responseTimeoutSeconds": 120,
@@ -61,7 +73,8 @@ pub fn tasks() -> Vec<Value> {
 #[must_use]
 pub fn workflows() -> Vec<Value> {
     let steps = [Step::OneShot, Step::Stamp, Step::Persistent];
-    let singles = steps.map(|step| workflow(&step.single(), &json!([simple(step, "only")])));
+    let singles = [Step::OneShot, Step::Stamp, Step::Persistent, Step::Flood, Step::Deluge];
+    let singles = singles.map(|step| workflow(&step.single(), &json!([simple(step, "only")])));
     let forks = steps.map(|step| fork(step, BRANCHES));
     let sizes = FORK_SIZES.map(|branches| fork(Step::Persistent, branches));
     singles.into_iter().chain(forks).chain(sizes).collect()

@@ -26,6 +26,8 @@ const SPAWNS_PER_S: f64 = 1_500.0;
 const PERSISTENT_PER_S: f64 = 3_000.0;
 /// A task in the largest workflow against one in a workflow of 100.
 const FORK_GROWTH: f64 = 1.3;
+/// How fast a task may print.
+const LOG_MB_PER_S: f64 = 50.0;
 const AGENT_BYTES: f64 = 8e6;
 
 /// Takes all figures. `dir` is empty and goes away afterwards.
@@ -81,6 +83,7 @@ async fn on_stack(args: &Args, dir: &Path, stack: &mut Stack, report: &mut Repor
     let half = report.value("oneshot_single_tasks_per_s") / 2.0;
     report.add("half_load_tasks_per_s", "half load: workflows of one task", "1/s", half, Shown);
     latency(report, &measure::under_load(&stack.client, half).await?, &HALF_LOAD_KEYS);
+    logs(stack, report).await?;
     forks(stack, report).await?;
     report.add(
         "manager_rss_loaded_kb",
@@ -198,6 +201,17 @@ fn latency(report: &mut Report, latency: &Latency, keys: &LatencyKeys) {
     add(keys.answer, "POST to answer", &latency.answer_ms, [Shown, Shown]);
     add(keys.start, "POST to plugin running", &latency.start_ms, targets);
     add(keys.workflow, "POST to workflow finished", &latency.workflow_ms, [Shown, Shown]);
+}
+
+async fn logs(stack: &mut Stack, report: &mut Report) -> Result<(), BenchError> {
+    eprintln!("logs");
+    let flood = measure::flood(&stack.client, Step::Flood).await?;
+    report.add("log_kept_mb_per_s", "log of one task, 15 MiB, all kept", "MB/s", flood.mb_per_s, AtLeast(LOG_MB_PER_S));
+    let delay = flood.readable_after_ms;
+    report.add("log_readable_ms", "all of it readable after the task's end", "ms", delay, Shown);
+    let deluge = measure::flood(&stack.client, Step::Deluge).await?.mb_per_s;
+    report.add("log_mb_per_s", "log of one task, 256 MiB, cut at its cap", "MB/s", deluge, AtLeast(LOG_MB_PER_S));
+    stack.check()
 }
 
 async fn forks(stack: &mut Stack, report: &mut Report) -> Result<(), BenchError> {

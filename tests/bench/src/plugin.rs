@@ -21,6 +21,8 @@ entrypoint: conductor-noop
 operations:
   noop: {description: Ends at once., idempotent: true}
   stamp: {description: Says when it began., idempotent: true}
+  flood-15: {description: Prints less than the log of a task may hold., idempotent: true}
+  flood-256: {description: Prints far more., idempotent: true}
 ";
 
 const PERSISTENT_MANIFEST: &str = "

@@ -1,6 +1,6 @@
 //! `conductor-agent enroll`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use conductor_boot::{Loader, report};
@@ -10,6 +10,9 @@ use super::{Exit, fail, runtime};
 use crate::facts;
 use crate::identity::{self, Enrolment};
 use crate::settings::{DEFAULT_FILE, Settings};
+
+/// Where packages put the agent's service.
+const UNIT: &str = "/usr/lib/systemd/system/conductor-agent.service";
 
 /// Joins an installation with a string that `conductor agents token create` printed.
 #[derive(Debug, clap::Args)]
@@ -66,6 +69,9 @@ pub(super) fn main(arguments: Arguments) -> Exit {
     match runtime.block_on(identity::enrol(enrolment)) {
         Ok(identity) => {
             eprintln!("this host is agent {} of {}", identity.note.id, identity.note.manager);
+            if Path::new(UNIT).exists() {
+                eprintln!("it goes to work with: systemctl restart conductor-agent");
+            }
             Exit::Done
         }
         Err(error) => {

@@ -117,7 +117,7 @@ fn fail(error: &(dyn std::error::Error + 'static)) -> Exit {
 ///
 /// # Errors
 /// When the system gives no event queue.
-fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+pub(crate) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     if let Err(error) = crate::sys::descriptors::keep_private() {
         tracing::warn!(%error, "descriptors that this process was started with may reach plugins");
     }

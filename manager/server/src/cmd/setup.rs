@@ -11,6 +11,9 @@ pub(super) struct Arguments {
     /// The port of the REST API
     #[arg(long, value_name = "PORT", default_value_t = 53333)]
     port: u16,
+    /// The name or address by which hosts reach this one [default: that of the last setup, else this host's name]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
     /// RabbitMQ is on another host; broker.url in /etc/conductor/manager.conf.d says where
     #[arg(long)]
     broker_elsewhere: bool,
@@ -20,7 +23,12 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn main(arguments: &Arguments) -> Exit {
-    let options = Options { port: arguments.port, local_broker: !arguments.broker_elsewhere, start: !arguments.no_start };
+    let options = Options {
+        port: arguments.port,
+        name: arguments.name.clone(),
+        local_broker: !arguments.broker_elsewhere,
+        start: !arguments.no_start,
+    };
     block_on(async {
         match setup::run(&options).await {
             Ok(outcome) => match print(&outcome, &mut io::stdout().lock()) {
@@ -40,7 +48,9 @@ fn print(outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "everything is set up already; nothing was changed")?;
     }
     if let Some(token) = &outcome.admin_token {
-        writeln!(out, "\nThe administrator's token, shown this once; only its hash is kept:\n  {token}")?;
+        writeln!(out, "\nThe administrator's token, shown this once; only its hash is kept:\n  {token}\n")?;
+        writeln!(out, "Use it on this host:\n  export CONDUCTOR_URL={} CONDUCTOR_TOKEN={token}", outcome.address)?;
+        writeln!(out, "Let a host join with the line that this prints:\n  conductor agents token create")?;
     }
     for advice in &outcome.advice {
         writeln!(out, "to do: {advice}")?;

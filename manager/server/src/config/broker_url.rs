@@ -22,6 +22,12 @@ impl BrokerUrl {
         Self(format!("amqp://{user}:{password}@127.0.0.1:{port}/{vhost}"))
     }
 
+    /// The URI of a broker that is reached over TLS. `vhost` is written as in a URI.
+    #[must_use]
+    pub fn encrypted(user: &str, password: &str, host: &str, port: u16, vhost: &str) -> Self {
+        Self(format!("amqps://{user}:{password}@{host}:{port}/{vhost}"))
+    }
+
     /// Where it leads: a name or address, and a port, the protocol's own where none is given. `None` when no host is named.
     #[must_use]
     pub fn host_and_port(&self) -> Option<(String, u16)> {

@@ -9,6 +9,7 @@ mod settings;
 
 pub use broker_url::BrokerUrl;
 pub use load::{ConfigError, DEFAULT_FILE, Flags, effective, load, load_without_default_file};
+pub(crate) use settings::hostname;
 pub use settings::{
     AgentAccounts, AuthSettings, BrokerSettings, FeedSettings, LeaseSettings, LimitSettings, QueueType, Settings,
     StoreSettings, TlsSettings,

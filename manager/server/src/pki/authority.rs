@@ -16,7 +16,7 @@ use rustls::pki_types::pem::PemObject;
 use time::OffsetDateTime;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::{PkiError, files};
+use super::{PkiError, files, pin_of};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// Life of the authority's own certificate.
@@ -130,6 +130,13 @@ impl Authority {
         Ok(ServerFiles { certificate, key, made: !usable })
     }
 
+    /// The [pin](super::pin_of) of the key that the server of this manager shows; `None` where there is none.
+    #[must_use]
+    pub fn server_pin(&self) -> Option<String> {
+        let pem = files::read(&self.dir.join("server.crt")).ok()??;
+        pin_of(&CertificateDer::from_pem_slice(pem.as_bytes()).ok()?)
+    }
+
     /// A new key and a certificate for a server of these names and addresses; the key is PEM.
     ///
     /// # Errors
@@ -237,7 +244,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::pki::{agent_of_certificate, serial_of};
+    use crate::pki::{agent_of_certificate, good_until, serial_of};
 
     const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
@@ -290,6 +297,7 @@ mod tests {
         assert_eq!(agent_of_certificate(&der), Some(agent));
         assert_eq!(serial_of(&der), Some(issued.serial));
         assert_eq!(issued.not_after, NOW.plus_ms(3_600_000));
+        assert_eq!(good_until(&issued.certificate_pem), Some(issued.not_after));
     }
 
     #[test]

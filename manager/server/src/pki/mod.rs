@@ -11,7 +11,7 @@ mod files;
 mod tasks;
 mod tls;
 
-pub use agent_name::{agent_of_certificate, serial_of};
+pub use agent_name::{agent_of_certificate, good_until, pin_of, serial_of};
 pub use authority::{Authority, Issued, ServerFiles};
 pub use error::PkiError;
 pub use tasks::TaskSigner;

@@ -8,9 +8,8 @@ use thiserror::Error;
 use tokio::process::Command;
 use tokio::time::Instant;
 
-use super::BrokerAccount;
+use super::{BrokerAccount, MANAGEMENT_URL};
 
-const API: &str = "http://127.0.0.1:15672/api";
 /// RabbitMQ answers some seconds after its service counts as started, on a slow host many.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(180);
 const PAUSE: Duration = Duration::from_millis(500);
@@ -25,7 +24,7 @@ pub enum BrokerStepError {
     Client(#[source] reqwest::Error),
     /// Its API does not answer.
     #[error(
-        "RabbitMQ's management API at {API} does not answer within {} s; `journalctl -u rabbitmq-server` says why",
+        "RabbitMQ's management API at {MANAGEMENT_URL} does not answer within {} s; `journalctl -u rabbitmq-server` says why",
         ANSWER_WAIT_MAX.as_secs()
     )]
     NoAnswer,
@@ -102,7 +101,8 @@ impl Api<'_> {
     async fn is_let_in(&self) -> Result<bool, BrokerStepError> {
         let deadline = Instant::now() + ANSWER_WAIT_MAX;
         loop {
-            let asked = self.http.get(format!("{API}/whoami")).basic_auth(self.user, Some(self.password)).send().await;
+            let asked =
+                self.http.get(format!("{MANAGEMENT_URL}/api/whoami")).basic_auth(self.user, Some(self.password)).send().await;
             match asked.map(|answer| answer.status()) {
                 Ok(StatusCode::UNAUTHORIZED) => return Ok(false),
                 Ok(status) if status.is_success() => return Ok(true),
@@ -114,7 +114,8 @@ impl Api<'_> {
 
     async fn exists(&self, path: &str) -> Result<bool, BrokerStepError> {
         let action = || format!("looking at {path}");
-        let asked = self.http.get(format!("{API}{path}")).basic_auth(self.user, Some(self.password)).send().await;
+        let asked =
+            self.http.get(format!("{MANAGEMENT_URL}/api{path}")).basic_auth(self.user, Some(self.password)).send().await;
         let answer = asked.map_err(|source| BrokerStepError::Request { action: action(), source })?;
         match answer.status() {
             StatusCode::NOT_FOUND => Ok(false),
@@ -129,7 +130,8 @@ impl Api<'_> {
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<Value>, action: &str) -> Result<(), BrokerStepError> {
-        let mut request = self.http.request(method, format!("{API}{path}")).basic_auth(self.user, Some(self.password));
+        let mut request =
+            self.http.request(method, format!("{MANAGEMENT_URL}/api{path}")).basic_auth(self.user, Some(self.password));
         if let Some(body) = &body {
             request = request.json(body);
         }

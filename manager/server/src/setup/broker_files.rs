@@ -4,17 +4,36 @@ use std::fs;
 use std::path::Path;
 
 use super::file::{FileError, Owner, put};
+use crate::pki::ServerFiles;
 
 /// The account that RabbitMQ's packages make.
 pub(super) const ACCOUNT: &str = "rabbitmq";
 /// What the manager needs of it: accounts are made through the first, agents log in with their certificates by the second.
 const PLUGINS: &[&str] = &["rabbitmq_auth_mechanism_ssl", "rabbitmq_management"];
 
+/// What its keys are called, in its own folder.
+const AUTHORITY: &str = "conductor/ca.crt";
+const CERTIFICATE: &str = "conductor/broker.crt";
+const KEY: &str = "conductor/broker.key";
+
+/// `{folder}` stands for RabbitMQ's own folder.
 const SETTINGS: &str = "\
 # Written by `conductor-manager setup`. Settings of your own belong into another file of this folder.
 
-# Without encryption on this host alone, for the manager beside it.
-listeners.tcp.1 = 127.0.0.1:5672
+# Nothing without encryption.
+listeners.tcp = none
+listeners.ssl.1 = 5671
+ssl_options.cacertfile = {folder}/conductor/ca.crt
+ssl_options.certfile = {folder}/conductor/broker.crt
+ssl_options.keyfile = {folder}/conductor/broker.key
+
+# Agents are who their certificates say. The manager has a password.
+ssl_options.verify = verify_peer
+ssl_options.fail_if_no_peer_cert = false
+ssl_cert_login_from = common_name
+auth_mechanisms.1 = EXTERNAL
+auth_mechanisms.2 = PLAIN
+auth_mechanisms.3 = AMQPLAIN
 
 # The management API, by which the manager makes accounts for agents, on this host alone.
 management.tcp.ip = 127.0.0.1
@@ -31,8 +50,25 @@ pub(super) fn write(folder: &Path, owner: Owner, changes: &mut Vec<String>) -> R
     };
     // Only ever more: what somebody else enabled stays.
     let plugins = put(&plugins_path, &with_ours(&old), 0o644, owner, changes)?;
-    let settings = put(&folder.join("conf.d/50-conductor.conf"), SETTINGS, 0o640, owner.roots(), changes)?;
+    let text = SETTINGS.replace("{folder}", &folder.display().to_string());
+    let settings = put(&folder.join("conf.d/50-conductor.conf"), &text, 0o640, owner.roots(), changes)?;
     Ok(plugins || settings)
+}
+
+/// Gives RabbitMQ its keys: copies, for the folder that they are made in is the manager's alone. Whether any is new; RabbitMQ
+/// looks at them again by itself.
+pub(super) fn write_keys(
+    folder: &Path,
+    owner: Owner,
+    authority_pem: &str,
+    made: &ServerFiles,
+    changes: &mut Vec<String>,
+) -> Result<bool, FileError> {
+    let text = |path: &Path| fs::read_to_string(path).map_err(|source| FileError::Read { path: path.to_owned(), source });
+    let authority = put(&folder.join(AUTHORITY), authority_pem, 0o644, owner.roots(), changes)?;
+    let key = put(&folder.join(KEY), &text(&made.key)?, 0o640, owner.roots(), changes)?;
+    let certificate = put(&folder.join(CERTIFICATE), &text(&made.certificate)?, 0o644, owner.roots(), changes)?;
+    Ok(authority || key || certificate)
 }
 
 /// The list as RabbitMQ writes it: an Erlang term, `[one,two].`

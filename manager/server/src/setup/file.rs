@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Uid, User, chown};
@@ -104,6 +104,20 @@ pub(super) fn folder(path: &Path, mode: u32, owner: Owner, changes: &mut Vec<Str
     chown(path, Some(owner.uid), Some(owner.gid)).map_err(|error| failed(error.into()))?;
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(failed)?;
     changes.push(format!("{} the folder {}", if was_there { "set the rights of" } else { "made" }, path.display()));
+    Ok(())
+}
+
+/// Gives a folder and the files in it to somebody. Links in it are left alone.
+pub(super) fn give(folder: &Path, owner: Owner) -> Result<(), FileError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| FileError::Write { path, source }
+    };
+    let give = |path: &Path| lchown(path, Some(owner.uid.as_raw()), Some(owner.gid.as_raw())).map_err(failed(path));
+    give(folder)?;
+    for entry in fs::read_dir(folder).map_err(failed(folder))? {
+        give(&entry.map_err(failed(folder))?.path())?;
+    }
     Ok(())
 }
 

@@ -13,18 +13,27 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::config::BrokerUrl;
+use crate::clock;
+use crate::config::{self, BrokerUrl, ConfigError, Flags};
+use crate::pki::{Authority, PkiError};
 pub use broker::BrokerStepError;
 pub use file::{FileError, Owner};
 
 /// The account that the packages make for the manager.
 const MANAGER_ACCOUNT: &str = "conductor";
 
+/// Where RabbitMQ speaks TLS.
+const BROKER_PORT: u16 = 5671;
+/// RabbitMQ's management API, which is for this host alone.
+const MANAGEMENT_URL: &str = "http://127.0.0.1:15672";
+
 /// What a person may choose.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The port of the REST API.
     pub port: u16,
+    /// The name or address by which hosts reach this one; the one of the last setup, or this host's name, where absent.
+    pub name: Option<String>,
     /// Whether RabbitMQ runs on this host and is this command's to set up.
     pub local_broker: bool,
     /// Whether to start services.
@@ -38,6 +47,8 @@ pub struct Outcome {
     pub changes: Vec<String>,
     /// What stayed for a person to do.
     pub advice: Vec<String>,
+    /// The address of the REST API, as other hosts reach it.
+    pub address: String,
     /// The admin token that the first start made, shown this once.
     pub admin_token: Option<String>,
 }
@@ -63,6 +74,12 @@ pub enum SetupError {
     /// The broker.
     #[error("RabbitMQ cannot be set up")]
     Broker(#[from] BrokerStepError),
+    /// The settings, of which setup wrote some.
+    #[error("the settings cannot be used; mend the file and run setup again")]
+    Settings(#[from] ConfigError),
+    /// Keys or certificates.
+    #[error("keys and certificates cannot be made")]
+    Pki(#[from] PkiError),
     /// A service.
     #[error("{action} failed: {said}")]
     Service {
@@ -72,10 +89,15 @@ pub enum SetupError {
         said: String,
     },
     /// The manager does not answer.
-    #[error("the manager was started and does not answer within {waited_s} s; `journalctl -u conductor-manager` says why")]
-    NoAnswer {
+    #[error(
+        "the manager was started and is not well within {waited_s} s ({last}); `conductor-manager doctor` and \
+         `journalctl -u conductor-manager` say why"
+    )]
+    NotWell {
         /// How long it had.
         waited_s: u64,
+        /// What it answered last.
+        last: String,
     },
 }
 
@@ -83,6 +105,7 @@ pub enum SetupError {
 #[derive(Clone, Debug)]
 struct Places {
     settings: PathBuf,
+    authority: PathBuf,
     data: PathBuf,
     rabbitmq: PathBuf,
 }
@@ -91,6 +114,7 @@ impl Places {
     fn under(root: &Path) -> Self {
         Self {
             settings: root.join("etc/conductor/manager.conf.d/10-setup.toml"),
+            authority: root.join("etc/conductor/ca.crt"),
             data: root.join("var/lib/conductor"),
             rabbitmq: root.join("etc/rabbitmq"),
         }
@@ -111,12 +135,22 @@ pub async fn run(options: &Options) -> Result<Outcome, SetupError> {
 
     file::folder(&places.data, 0o750, manager, &mut outcome.changes)?;
     let account = settings_file::write(&places.settings, options, manager, &mut outcome.changes)?;
+    // With whatever this host's owner wrote beside it.
+    let settings = config::load(&Flags::default())?.settings;
+    let now = clock::now();
+    let authority = Authority::open_or_create(&settings.pki_dir(), now)?;
+    let broker_keys = authority.ensure_server("broker", &settings.server_names(), now)?;
+    file::give(&settings.pki_dir(), manager)?;
+    // For command lines on this host.
+    file::put(&places.authority, authority.certificate_pem(), 0o644, manager.roots(), &mut outcome.changes)?;
     if options.local_broker {
         let rabbitmq = Owner::of(broker_files::ACCOUNT)?.ok_or(SetupError::NoBroker)?;
-        let changed = broker_files::write(&places.rabbitmq, rabbitmq, &mut outcome.changes)?;
+        let pem = authority.certificate_pem();
+        let keys = broker_files::write_keys(&places.rabbitmq, rabbitmq, pem, &broker_keys, &mut outcome.changes)?;
+        let files = broker_files::write(&places.rabbitmq, rabbitmq, &mut outcome.changes)?;
         if options.start {
             service::enable("rabbitmq-server", &mut outcome.changes)?;
-            service::start("rabbitmq-server", changed, &mut outcome.changes)?;
+            service::start("rabbitmq-server", keys || files, &mut outcome.changes)?;
             broker::prepare(&account, &mut outcome.changes).await?;
         } else {
             outcome.advice.push("start rabbitmq-server, then run setup again: it makes the manager's account in it".to_owned());
@@ -126,9 +160,10 @@ pub async fn run(options: &Options) -> Result<Outcome, SetupError> {
         service::enable("conductor-manager", &mut outcome.changes)?;
         let settings_changed = !outcome.changes.is_empty();
         service::start("conductor-manager", settings_changed, &mut outcome.changes)?;
-        service::wait_for_manager(options.port).await?;
-        outcome.admin_token = take_token(&places.data.join("admin.token"))?;
+        service::wait_for_manager(&settings, authority.certificate_pem()).await?;
+        outcome.admin_token = take_token(&settings.admin_token_file())?;
     }
+    outcome.address = settings.public_address();
     Ok(outcome)
 }
 
@@ -154,7 +189,9 @@ struct BrokerAccount {
 
 impl BrokerAccount {
     fn url(&self) -> BrokerUrl {
-        BrokerUrl::loopback(&self.user, &self.password, 5672, &self.vhost)
+        // By the name that is in its certificate.
+        let Self { user, password, vhost } = self;
+        BrokerUrl::encrypted(user, password, "localhost", BROKER_PORT, vhost)
     }
 }
 

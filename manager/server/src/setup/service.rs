@@ -3,10 +3,11 @@
 use std::process::Command;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use conductor_boot::report;
 use tokio::time::Instant;
 
 use super::SetupError;
+use crate::config::Settings;
 
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_millis(200);
@@ -30,16 +31,20 @@ pub(super) fn start(name: &str, anew: bool, changes: &mut Vec<String>) -> Result
     Ok(())
 }
 
-/// Until the manager takes connections.
-pub(super) async fn wait_for_manager(port: u16) -> Result<(), SetupError> {
+/// Until the manager says, over TLS, that it and its connections are well.
+pub(super) async fn wait_for_manager(settings: &Settings, authority_pem: &str) -> Result<(), SetupError> {
     let deadline = Instant::now() + ANSWER_WAIT_MAX;
-    while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+    loop {
+        let last = match crate::health::ask(settings, authority_pem).await {
+            Ok(health) if health["healthy"] == true => return Ok(()),
+            Ok(health) => health.to_string(),
+            Err(error) => report(&error).to_string(),
+        };
         if Instant::now() > deadline {
-            return Err(SetupError::NoAnswer { waited_s: ANSWER_WAIT_MAX.as_secs() });
+            return Err(SetupError::NotWell { waited_s: ANSWER_WAIT_MAX.as_secs(), last });
         }
         tokio::time::sleep(PAUSE).await;
     }
-    Ok(())
 }
 
 fn answers(words: &[&str]) -> bool {

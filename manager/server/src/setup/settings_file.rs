@@ -1,12 +1,16 @@
 //! `manager.conf.d/10-setup.toml`: what setup found out or made up.
 
+use std::collections::HashSet;
+use std::net::Ipv6Addr;
 use std::path::Path;
 
 use rand::RngCore;
-use toml::Table;
+use reqwest::Url;
+use toml::{Table, Value};
 
 use super::file::{FileError, Owner, put};
-use super::{BrokerAccount, Options};
+use super::{BROKER_PORT, BrokerAccount, MANAGEMENT_URL, Options};
+use crate::config::hostname;
 
 const USER: &str = "conductor";
 const VHOST: &str = "conductor";
@@ -18,20 +22,33 @@ pub(super) fn write(
     owner: Owner,
     changes: &mut Vec<String>,
 ) -> Result<BrokerAccount, FileError> {
-    let account = known_password(path).unwrap_or_else(new_password);
-    let account = BrokerAccount { user: USER.to_owned(), password: account, vhost: VHOST.to_owned() };
-    put(path, &text(options, &account), 0o640, owner.roots(), changes)?;
+    let known = Known::read(path).unwrap_or_default();
+    let password = known.password.unwrap_or_else(new_password);
+    let account = BrokerAccount { user: USER.to_owned(), password, vhost: VHOST.to_owned() };
+    let name = options.name.clone().or(known.name).unwrap_or_else(hostname);
+    put(path, &text(options, &name, &account), 0o640, owner.roots(), changes)?;
     Ok(account)
 }
 
-fn text(options: &Options, account: &BrokerAccount) -> String {
+fn text(options: &Options, name: &str, account: &BrokerAccount) -> String {
+    let port = options.port;
+    let mut names = vec![name.to_owned(), hostname(), "localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+    let mut seen = HashSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    let tls = Table::from_iter([
+        ("names".to_owned(), Value::from(names)),
+        ("address".to_owned(), format!("https://{}:{port}", as_host(name)).into()),
+    ]);
     let mut settings = Table::new();
-    // Open to the network only where somebody says so: what is sent here is not encrypted.
-    settings.insert("listen".to_owned(), format!("127.0.0.1:{}", options.port).into());
-    settings.insert("tls".to_owned(), Table::from_iter([("enabled".to_owned(), false.into())]).into());
+    settings.insert("listen".to_owned(), format!("0.0.0.0:{port}").into());
+    settings.insert("tls".to_owned(), tls.into());
     if options.local_broker {
-        let mut broker = Table::new();
-        broker.insert("url".to_owned(), account.url().expose().into());
+        let broker = Table::from_iter([
+            ("url".to_owned(), Value::from(account.url().expose())),
+            ("agent_url".to_owned(), format!("amqps://{}:{BROKER_PORT}/{VHOST}", as_host(name)).into()),
+            ("management_url".to_owned(), MANAGEMENT_URL.into()),
+            ("agent_accounts".to_owned(), "certificate".into()),
+        ]);
         settings.insert("broker".to_owned(), broker.into());
     }
     format!(
@@ -40,12 +57,29 @@ fn text(options: &Options, account: &BrokerAccount) -> String {
     )
 }
 
-/// The password in the file that an earlier setup wrote.
-fn known_password(path: &Path) -> Option<String> {
-    let settings: Table = std::fs::read_to_string(path).ok()?.parse().ok()?;
-    let url = settings.get("broker")?.get("url")?.as_str()?;
-    let (account, _) = url.strip_prefix("amqp://")?.split_once('@')?;
-    account.strip_prefix(USER)?.strip_prefix(':').map(str::to_owned)
+/// What the file says that an earlier setup wrote.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Known {
+    password: Option<String>,
+    name: Option<String>,
+}
+
+impl Known {
+    fn read(path: &Path) -> Option<Self> {
+        let settings: Table = std::fs::read_to_string(path).ok()?.parse().ok()?;
+        let word = |table: &str, key: &str| settings.get(table)?.get(key)?.as_str();
+        let url = word("broker", "url").and_then(|url| Url::parse(url).ok()).filter(|url| url.username() == USER);
+        let address = word("tls", "address").and_then(|address| Url::parse(address).ok());
+        Some(Self {
+            password: url.and_then(|url| url.password().map(str::to_owned)),
+            name: address.and_then(|url| url.host_str().map(|host| host.trim_matches(['[', ']']).to_owned())),
+        })
+    }
+}
+
+/// A name or address as it stands in a URL.
+fn as_host(name: &str) -> String {
+    if name.parse::<Ipv6Addr>().is_ok() { format!("[{name}]") } else { name.to_owned() }
 }
 
 fn new_password() -> String {
@@ -58,20 +92,36 @@ fn new_password() -> String {
 mod tests {
     use super::*;
 
+    fn options(name: Option<&str>) -> Options {
+        Options { port: 53333, name: name.map(str::to_owned), local_broker: true, start: false }
+    }
+
     #[test]
-    fn the_password_stays_when_setup_is_called_again() {
+    fn what_setup_was_told_once_stays_when_it_is_called_again() {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("10-setup.toml");
-        let me = Owner { uid: nix::unistd::geteuid(), gid: nix::unistd::getegid() };
-        let options = Options { port: 53333, local_broker: true, start: false };
         std::fs::write(&path, "broken = ").unwrap();
-        let owner = Owner { uid: me.uid, gid: me.gid };
+        assert_eq!(Known::read(&path), None);
         let made = BrokerAccount { user: USER.to_owned(), password: new_password(), vhost: VHOST.to_owned() };
-        put(&path, &text(&options, &made), 0o640, owner, &mut Vec::new()).unwrap();
-        assert_eq!(known_password(&path).as_deref(), Some(made.password.as_str()));
+        for name in ["conductor.example", "10.1.2.3", "2001:db8::1"] {
+            std::fs::write(&path, text(&options(None), name, &made)).unwrap();
+            let known = Known { password: Some(made.password.clone()), name: Some(name.to_owned()) };
+            assert_eq!(Known::read(&path), Some(known));
+        }
+    }
+
+    #[test]
+    fn nothing_of_it_is_plain_text() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("10-setup.toml");
+        let made = BrokerAccount { user: USER.to_owned(), password: new_password(), vhost: VHOST.to_owned() };
+        std::fs::write(&path, text(&options(None), "conductor.example", &made)).unwrap();
         let flags = crate::config::Flags { config: Some(path), ..crate::config::Flags::default() };
-        let loaded = crate::config::load_without_default_file(&flags).unwrap();
-        assert_eq!(loaded.settings.broker.url, made.url());
-        assert!(loaded.settings.listen.ip().is_loopback() && !loaded.settings.tls.enabled, "plain text stays on this host");
+        let settings = crate::config::load_without_default_file(&flags).unwrap().settings;
+        assert!(settings.tls.enabled && settings.broker.url.expose().starts_with("amqps://"), "{settings:?}");
+        assert_eq!(settings.public_address(), "https://conductor.example:53333");
+        assert_eq!(settings.agent_broker_url().expose(), "amqps://conductor.example:5671/conductor");
+        assert_eq!(settings.broker.agent_accounts, crate::config::AgentAccounts::Certificate);
+        assert!(settings.server_names().contains(&"localhost".to_owned()), "the manager reaches RabbitMQ by that name");
     }
 }

@@ -1,6 +1,7 @@
 //! The plugin that does nothing, in as little time as a process can: what is measured around it is Conductor alone.
 //!
-//! As `conductor-noop noop` it ends at once; as `conductor-noop stamp` it says first when it began; as
+//! As `conductor-noop noop` it ends at once; as `conductor-noop stamp` it says first when it began; as `conductor-noop flood-N`
+//! it prints lines of 100 bytes, N MiB in all, as fast as they are taken, and says how long that took; as
 //! `conductor-noop persist` it answers each line on its standard input with one on file descriptor 3 (the agent starts
 //! persistent plugins without an operation, so no argument at all means the same).
 
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
     let done = match std::env::args_os().nth(1).as_deref().and_then(|operation| operation.to_str()) {
         Some("stamp") => stamp(),
         Some("noop") => Ok(()),
+        Some(flood_of) if flood_of.starts_with("flood-") => flood(flood_of),
         _ => persist(),
     };
     if done.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -28,6 +30,27 @@ fn main() -> ExitCode {
 /// Says when this process began, in µs since 1970.
 fn stamp() -> io::Result<()> {
     let line = format!("{{\"type\":\"output\",\"values\":{{\"started_us\":{}}}}}\n", now_us());
+    event_channel().write_all(line.as_bytes())
+}
+
+/// Bytes of a line of the flood, with its end.
+const LINE_BYTES: usize = 100;
+/// Bytes that are written at once: as many as a pipe holds.
+const WRITE_BYTES: usize = 64 * 1024;
+
+/// Prints as many MiB as the operation's name says.
+fn flood(operation: &str) -> io::Result<()> {
+    let mebibytes: usize = operation.trim_start_matches("flood-").parse().map_err(io::Error::other)?;
+    let lines = mebibytes * 1024 * 1024 / LINE_BYTES;
+    let line = format!("{}\n", "x".repeat(LINE_BYTES - 1));
+    let mut out = io::BufWriter::with_capacity(WRITE_BYTES, io::stdout().lock());
+    let began_us = now_us();
+    for _ in 0..lines {
+        out.write_all(line.as_bytes())?;
+    }
+    out.flush()?;
+    let (bytes, us) = (lines * LINE_BYTES, now_us() - began_us);
+    let line = format!("{{\"type\":\"output\",\"values\":{{\"lines\":{lines},\"bytes\":{bytes},\"us\":{us}}}}}\n");
     event_channel().write_all(line.as_bytes())
 }
 

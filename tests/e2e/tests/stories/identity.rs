@@ -84,9 +84,13 @@ impl Installation {
     }
 
     async fn token(&self, token: Value) -> String {
+        self.made_token(token).await["enrolment_string"].as_str().unwrap().to_owned()
+    }
+
+    async fn made_token(&self, token: Value) -> Value {
         let (status, made) = self.call(Method::POST, "/api/v1/enrolment-tokens", Some(token)).await;
         assert_eq!(status, 201, "{made}");
-        made["enrolment_string"].as_str().unwrap().to_owned()
+        made
     }
 
     fn data_dir(&self, id: &str) -> PathBuf {
@@ -230,6 +234,25 @@ fn mode_of(path: &Path) -> u32 {
 async fn hang_up(connection: Connection) {
     // A connection that the broker has closed already is as good.
     let _ = connection.close(200, "bye".into()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_installers_line_believes_the_one_manager_that_printed_it() {
+    let house = Installation::start(3600).await;
+    let made = house.made_token(json!({})).await;
+    let line = made["installer"].as_str().unwrap();
+    let (fetch, rest) = line.split_once(" | ").unwrap();
+    let pin = rest.split(' ').skip_while(|word| *word != "--pin").nth(1).unwrap();
+    let expected =
+        format!("sh -s -- --from https://localhost:{} --pin {pin} {}", house.port, made["enrolment_string"].as_str().unwrap());
+    assert_eq!(rest, expected);
+    let shell = |line: &str| Command::new("sh").args(["-c", line]).output().unwrap();
+    let fetched = shell(fetch);
+    assert!(fetched.status.success() && fetched.stdout.starts_with(b"#!/bin/sh\n"), "{fetch}: {fetched:?}");
+    // Somebody else who answers there has another key.
+    let strangers = fetch.replace(pin, &format!("sha256//{}=", "A".repeat(43)));
+    let refused = shell(&strangers);
+    assert!(!refused.status.success() && refused.stdout.is_empty(), "{strangers}: {refused:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

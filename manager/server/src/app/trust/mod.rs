@@ -28,6 +28,8 @@ const ONLY_VERSION: i32 = 1;
 pub struct Trust {
     authority: Authority,
     signer: Arc<TaskSigner>,
+    /// The key that the REST server shows; absent where it speaks plain text.
+    server_pin: Option<String>,
     known: RwLock<HashMap<AgentId, (TenantName, Arc<AgentIdentity>)>>,
     /// One change at a time: what is counted must not be counted twice.
     changing: tokio::sync::Mutex<()>,
@@ -44,7 +46,9 @@ impl Trust {
             let identity: AgentIdentity = read(&document)?;
             known.insert(identity.agent.clone(), (document.tenant, Arc::new(identity)));
         }
-        Ok(Self { authority, signer: Arc::new(signer), known: RwLock::new(known), changing: tokio::sync::Mutex::default() })
+        let server_pin = authority.server_pin();
+        let (signer, known) = (Arc::new(signer), RwLock::new(known));
+        Ok(Self { authority, signer, server_pin, known, changing: tokio::sync::Mutex::default() })
     }
 
     /// The certificate authority.
@@ -96,7 +100,9 @@ impl Trust {
     #[cfg(test)]
     pub(crate) fn for_tests(settings: &crate::config::Settings) -> (Arc<Self>, Arc<crate::accounts::Accounts>) {
         let dir = tempfile::tempdir().unwrap();
-        let authority = Authority::open_or_create(dir.path(), crate::clock::now()).unwrap();
+        let now = crate::clock::now();
+        let authority = Authority::open_or_create(dir.path(), now).unwrap();
+        authority.ensure_server("server", &settings.server_names(), now).unwrap();
         let signer = TaskSigner::open_or_create(dir.path()).unwrap();
         let accounts = crate::accounts::Accounts::new(settings, authority.certificate_pem(), b"test").unwrap();
         let trust = Self::open(authority, signer, &conductor_store::MemoryStore::new()).unwrap();

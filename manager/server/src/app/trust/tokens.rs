@@ -73,11 +73,11 @@ impl App {
     /// # Errors
     /// `enrolment-token-invalid`; `too-many-enrolment-tokens`; `tls-off` where there is nothing to pin.
     pub async fn create_enrolment_token(&self, caller: &Caller, new: NewToken) -> Result<TokenMade, AppError> {
-        if !self.inner.settings.tls.enabled {
+        let Some(pin) = self.inner.trust.server_pin.clone().filter(|_| self.inner.settings.tls.enabled) else {
             let message = "this manager speaks plain text (tls.enabled = false), so that no host could know it; agents beside it \
                            are given an API token instead";
             return Err(AppError::conflict("tls-off", message));
-        }
+        };
         let labels = check(&new)?;
         let _one_at_a_time = self.inner.trust.changing.lock().await;
         let now = clock::now();
@@ -108,8 +108,10 @@ impl App {
         let manager = self.inner.settings.public_address();
         let string = EnrolmentString { manager: manager.clone(), fingerprint: trust.authority.fingerprint(), token: whole };
         let enrolment_string = string.to_string();
-        // The script itself comes over a connection that nothing pins yet; it verifies the pin before it says the secret.
-        let installer = format!("curl -fsSk {manager}/install | sh -s -- {enrolment_string}");
+        // The host does not know the authority yet, but the line names the one key that it shall believe.
+        let installer = format!(
+            "curl -fsS --insecure --pinnedpubkey {pin} {manager}/install | sh -s -- --from {manager} --pin {pin} {enrolment_string}"
+        );
         Ok(TokenMade { token, enrolment_string, installer })
     }
 
