@@ -239,14 +239,17 @@ def rpms(world: World) -> None:
 
 
 def site_deploy(world: World) -> None:
-    """Two further agents on the host, as instances of the unit, and the demo's workflow over the three of them."""
-    for name, role in (("second", "web"), ("third", "control")):
+    """Two further agents on the host, one with tasks of another user, and the demo's workflow over the three of them."""
+    world.agent.do("useradd --system deploy && systemctl enable --now conductor-runner@deploy.service")
+    for name, role, settings in (("second", "web", ""), ("third", "control", '[runner]\nuser = "deploy"\n')):
         string = world.json("agents", "token", "create", "--label", f"role={role}")["enrolment_string"]
-        world.agent.write(f"/etc/conductor/agent-{name}.toml", f'id = "{name}"\ndata_dir = "/var/lib/conductor-agent-{name}"\nslots = 4\n')
+        world.agent.write(f"/etc/conductor/agent-{name}.toml", f'id = "{name}"\ndata_dir = "/var/lib/conductor-agent-{name}"\nslots = 4\n{settings}')
         world.agent.do(f"install -d -o conductor-agent -g conductor-agent -m 711 /var/lib/conductor-agent-{name}")
         world.agent.do(f"conductor-agent enroll --config /etc/conductor/agent-{name}.toml {string}")
         world.agent.do(f"systemctl start conductor-agent@{name}.service")
         world.wait_for_agent(name, "active")
+    who = world.wait_for_end(world.start("whoami"))
+    expect(who["status"] == "COMPLETED" and who["output"]["user"] == "deploy", f"a task for the user deploy: {who}")
     site = f"{PARCELS}/site-deploy"
     resource = "site/default_tenant/site-1.0.0.tar.gz"
     world.conductor("plugins", "push", f"{site}/plugin")

@@ -14,7 +14,7 @@ use reqwest::Url;
 use crate::clock;
 use crate::cmd::runtime;
 use crate::identity::{self, Identity};
-use crate::settings::{DEFAULT_FILE, Settings};
+use crate::settings::{DEFAULT_FILE, Settings, service_socket};
 
 const ACCOUNT: &str = "conductor-agent";
 const JOIN: &str = "conductor-agent enroll STRING, with a string that `conductor agents token create` prints";
@@ -22,7 +22,6 @@ const JOIN_AGAIN: &str = "conductor-agent enroll --again STRING, then systemctl 
 const HOUR_MS: i64 = 60 * 60 * 1000;
 /// Certificates are good from five minutes before they are made.
 const CLOCKS_APART_SECONDS_MAX: i64 = 120;
-const SOCKETS: &str = "/run/conductor-runner";
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// Controllers without which limits of tasks cannot hold.
 const CONTROLLERS: &[&str] = &["memory", "cpu", "pids"];
@@ -74,8 +73,9 @@ pub fn examine(file: Option<PathBuf>) -> Findings {
         clocks(identity, &mut findings);
     }
     findings.unit("service", "conductor-agent.service");
-    runner(&mut findings);
-    controllers(&mut findings);
+    let user = if settings.runner.user.is_empty() { ACCOUNT.to_owned() } else { settings.runner.user.clone() };
+    runner(&settings, &user, &mut findings);
+    controllers(&user, &mut findings);
     findings
 }
 
@@ -157,9 +157,9 @@ async fn time_there(identity: &Identity) -> Result<Option<Timestamp>, reqwest::E
 }
 
 /// Whether there is somebody to start plugins.
-fn runner(findings: &mut Findings) {
-    let socket = Path::new(SOCKETS).join(format!("{ACCOUNT}.sock"));
-    let fix = format!("systemctl restart conductor-runner@{ACCOUNT}; it says in its journal why it does not run");
+fn runner(settings: &Settings, user: &str, findings: &mut Findings) {
+    let socket = settings.runner.effective_socket().unwrap_or_else(|| service_socket(user));
+    let fix = format!("systemctl enable --now conductor-runner@{user}; it says in its journal why it does not run");
     match UnixStream::connect(&socket) {
         Ok(_) => findings.good("runner", format!("answers at {}", socket.display())),
         Err(error) => findings.bad("runner", format!("{}: {error}", socket.display()), fix),
@@ -167,13 +167,13 @@ fn runner(findings: &mut Findings) {
 }
 
 /// Whether limits of tasks can hold.
-fn controllers(findings: &mut Findings) {
+fn controllers(user: &str, findings: &mut Findings) {
     let what = "limits";
     let Ok(all) = std::fs::read_to_string("/sys/fs/cgroup/cgroup.controllers") else {
         let fix = "boot with systemd.unified_cgroup_hierarchy=1; until then tasks have limits of single processes only";
         return findings.warning(what, "there is no cgroup v2 on this host", fix);
     };
-    let given = delegated().unwrap_or(all);
+    let given = delegated(user).unwrap_or(all);
     let missing: Vec<&str> =
         CONTROLLERS.iter().copied().filter(|name| !given.split_whitespace().any(|given| given == *name)).collect();
     if missing.is_empty() {
@@ -184,8 +184,8 @@ fn controllers(findings: &mut Findings) {
 }
 
 /// The controllers that systemd gave the runner, where it runs.
-fn delegated() -> Option<String> {
-    let unit = format!("conductor-runner@{ACCOUNT}.service");
+fn delegated(user: &str) -> Option<String> {
+    let unit = format!("conductor-runner@{user}.service");
     let asked = std::process::Command::new("systemctl").args(["show", "--property=ControlGroup", "--value", &unit]).output();
     let group = String::from_utf8(asked.ok()?.stdout).ok()?;
     let group = group.trim().trim_start_matches('/');

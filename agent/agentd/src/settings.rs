@@ -1,11 +1,12 @@
 //! The agent's settings: defaults → file → environment → flags.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use conductor_boot::LogSettings;
 use serde::{Deserialize, Serialize};
 
+use crate::cmd::own_name;
 use crate::facts::folder;
 use crate::policy;
 
@@ -44,8 +45,35 @@ pub struct Settings {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunnerSettings {
-    /// Where it listens. Empty = the agent starts a runner of its own, which ends with it.
+    /// The user that tasks run as, whose runner is a service of this host: `conductor-runner@USER`. Empty = the agent's own.
+    pub user: String,
+    /// Where it listens. Empty = where the service of `user` does; with neither, the agent starts a runner of its own, which
+    /// ends with it.
     pub socket: String,
+}
+
+impl RunnerSettings {
+    /// The user that tasks run as.
+    #[must_use]
+    pub fn effective_user(&self) -> String {
+        if self.user.is_empty() { own_name() } else { self.user.clone() }
+    }
+
+    /// Where the runner listens; `None` where the agent starts its own.
+    #[must_use]
+    pub fn effective_socket(&self) -> Option<PathBuf> {
+        match (self.socket.as_str(), self.user.as_str()) {
+            ("", "") => None,
+            ("", user) => Some(service_socket(user)),
+            (socket, _) => Some(PathBuf::from(socket)),
+        }
+    }
+}
+
+/// Where the runner of a user listens that is a service.
+#[must_use]
+pub fn service_socket(user: &str) -> PathBuf {
+    Path::new("/run/conductor-runner").join(format!("{user}.sock"))
 }
 
 impl Default for Settings {

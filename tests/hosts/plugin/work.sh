@@ -18,6 +18,9 @@ count)
     done
     echo "{\"type\":\"output\",\"values\":{\"lines\":$n}}" >&3
     ;;
+whoami)
+    echo "{\"type\":\"output\",\"values\":{\"user\":\"$(id -un)\"}}" >&3
+    ;;
 hog)
     exec python3 -c 'held = []
 while True: held.append(bytearray(4 << 20))'

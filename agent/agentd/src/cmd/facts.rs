@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use conductor_boot::report;
 use serde_json::Value;
 
-use super::Exit;
+use super::{Exit, own_name};
 use crate::facts::{self, folder};
 
 /// Flags of `facts`.
@@ -29,7 +29,7 @@ enum Form {
 }
 
 pub(super) fn main(arguments: &Arguments) -> Exit {
-    let (facts, faults) = facts::collect_all(&arguments.data_dir, &arguments.facts_dir);
+    let (facts, faults) = facts::collect_all(&arguments.data_dir, &own_name(), &arguments.facts_dir);
     for fault in faults {
         eprintln!("left out: {}", report(&fault));
     }

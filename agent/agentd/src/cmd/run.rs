@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use conductor_boot::{Loader, init_logging};
 use tokio::task::LocalSet;
 
-use super::{Exit, fail, runtime};
+use super::{Exit, fail, own_name, runtime};
 use crate::daemon;
 use crate::settings::{DEFAULT_FILE, Settings};
 
@@ -33,6 +33,9 @@ pub struct Arguments {
     /// Settings file [default: /etc/conductor/agent.toml]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// The runner is a service of this host, the agent's own user's unless the settings name another
+    #[arg(long)]
+    service: bool,
 }
 
 fn label(text: &str) -> Result<(String, String), String> {
@@ -55,6 +58,9 @@ pub(super) fn main(arguments: Arguments) -> Exit {
         Err(error) => return fail(&error),
     };
     settings.labels.extend(arguments.labels);
+    if arguments.service && settings.runner.effective_socket().is_none() {
+        settings.runner.user = own_name();
+    }
     if let Err(error) = init_logging(&settings.log) {
         return fail(&error);
     }

@@ -42,7 +42,8 @@ impl Daemon {
     /// The facts as they are now. Programs among them run beside everything else.
     async fn facts(&self) -> Map<String, Value> {
         let (data_dir, facts_dir) = (self.settings.data_dir.clone(), self.settings.facts_dir.clone());
-        match tokio::task::spawn_blocking(move || facts::collect_all(&data_dir, &facts_dir)).await {
+        let user = self.user.clone();
+        match tokio::task::spawn_blocking(move || facts::collect_all(&data_dir, &user, &facts_dir)).await {
             Ok((facts, faults)) => {
                 for fault in faults {
                     tracing::warn!(error = %report(&fault), "a fact of this host's owner is left out");
@@ -51,7 +52,7 @@ impl Daemon {
             }
             Err(error) => {
                 tracing::error!(%error, "the facts could not be collected");
-                facts::collect(&self.settings.data_dir)
+                facts::collect(&self.settings.data_dir, &self.user)
             }
         }
     }

@@ -19,7 +19,6 @@ use tokio::time::{Instant, timeout_at};
 
 use super::runners::{Connected, Runner};
 use super::{After, Daemon, tasks};
-use crate::cmd::own_name;
 use crate::facts;
 use crate::identity::{self, Identity, IdentityError};
 use crate::journal::{Journal, JournalError, JournalEvent};
@@ -166,9 +165,9 @@ fn set_up(mut settings: Settings) -> Result<SetUp, LifeError> {
     let daemon = Daemon {
         slots,
         sender: Sender { agent: agent.clone(), incarnation: opened.incarnation },
-        runner: Runner::new(agent, &settings.runner.socket, &folders.data, &settings.policy_file),
+        runner: Runner::new(agent, &settings.runner, &folders.data, &settings.policy_file),
         policy: PolicyFile::new(settings.policy_file.clone()),
-        user: own_name(),
+        user: settings.runner.effective_user(),
         plugins: Plugins::new(folders.plugins(), rest.clone()),
         rest,
         outbox: Outbox::shared(),

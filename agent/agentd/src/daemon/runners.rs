@@ -19,6 +19,7 @@ use super::{After, Daemon, answers};
 use crate::link::outbox::LogBatch;
 use crate::runner_link::frames::{Incoming, Outgoing};
 use crate::runner_link::message::{AgentGreeting, FromRunner, LeftOver, RUNNER_PROTOCOL, RunnerGreeting, Taken, ToRunner};
+use crate::settings::RunnerSettings;
 
 /// Wait between two attempts to connect; the first ones come quickly, for a runner that is just being started.
 const RETRY_FIRST: Duration = Duration::from_millis(20);
@@ -42,6 +43,8 @@ pub(super) struct Own {
 #[derive(Debug)]
 pub(super) struct Runner {
     agent: AgentId,
+    /// Whose process it is to be; empty = the agent's own user.
+    user: String,
     socket: PathBuf,
     own: Option<Own>,
     /// Where the life is kept that the last orders went to.
@@ -65,17 +68,20 @@ pub(super) struct Connected {
 }
 
 impl Runner {
-    /// The runner behind `socket`, or with an empty `socket` one of the agent's own below `data`.
-    pub(super) fn new(agent: AgentId, socket: &str, data: &Path, policy_file: &Path) -> Self {
+    /// The runner that the settings name, or one of the agent's own below `data`.
+    pub(super) fn new(agent: AgentId, settings: &RunnerSettings, data: &Path, policy_file: &Path) -> Self {
         let folder = data.join("runner");
         let life_file = data.join("runner.life");
         let life = std::fs::read_to_string(&life_file).unwrap_or_default();
         let own = || Own { data: folder.clone(), policy_file: policy_file.to_owned(), child: RefCell::default() };
-        let own = socket.is_empty().then(own);
-        let socket = if own.is_some() { own_socket(&folder) } else { PathBuf::from(socket) };
+        let (socket, own) = match settings.effective_socket() {
+            Some(socket) => (socket, None),
+            None => (own_socket(&folder), Some(own())),
+        };
         let (life, outgoing) = (RefCell::new(life), RefCell::default());
         Self {
             agent,
+            user: settings.user.clone(),
             socket,
             own,
             life_file,
@@ -140,8 +146,7 @@ impl Runner {
         let stream = UnixStream::connect(&self.socket).await?;
         let peer = stream.peer_cred()?;
         // Somebody else's socket may lie where the runner's should.
-        let own = nix::unistd::geteuid().as_raw();
-        if peer.uid() != own && peer.uid() != 0 {
+        if peer.uid() != 0 && peer.uid() != self.expected_uid()? {
             return Err(io::Error::other(format!("a process of user {} listens there", peer.uid())));
         }
         self.pid.set(peer.pid());
@@ -166,6 +171,17 @@ impl Runner {
             Ok(Ok(_)) => Err(io::Error::other("it did not say who it is")),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(io::Error::other(format!("it did not answer within {} s", GREETING_WAIT.as_secs()))),
+        }
+    }
+
+    /// The user that listens, looked up each time: it may be made while the agent waits.
+    fn expected_uid(&self) -> io::Result<u32> {
+        if self.user.is_empty() {
+            return Ok(nix::unistd::geteuid().as_raw());
+        }
+        match nix::unistd::User::from_name(&self.user)? {
+            Some(user) => Ok(user.uid.as_raw()),
+            None => Err(io::Error::other(format!("there is no user {:?} (runner.user) on this host", self.user))),
         }
     }
 

@@ -4,6 +4,7 @@
 pub mod folder;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use nix::ifaddrs::getifaddrs;
 use serde_json::{Map, Value, json};
@@ -14,9 +15,9 @@ const DISK_STEP_BYTES: u64 = 1 << 30;
 /// Memory is told in steps of this many bytes.
 const MEMORY_STEP_BYTES: u64 = 1 << 20;
 
-/// Collects all facts. Takes a few milliseconds. `data_dir` says which disk matters.
+/// Collects all facts. Takes a few milliseconds. `data_dir` says which disk matters, `user` is whom tasks run as.
 #[must_use]
-pub fn collect(data_dir: &std::path::Path) -> Map<String, Value> {
+pub fn collect(data_dir: &Path, user: &str) -> Map<String, Value> {
     let mut facts = Map::new();
     let mut put = |name: &str, value: Value| {
         facts.insert(name.to_owned(), value);
@@ -40,6 +41,7 @@ pub fn collect(data_dir: &std::path::Path) -> Map<String, Value> {
         put("disk", disk);
     }
     put("network", json!({ "addresses": addresses() }));
+    put("user", json!(user));
     put("agent", json!({ "version": env!("CARGO_PKG_VERSION") }));
     facts
 }
@@ -47,9 +49,9 @@ pub fn collect(data_dir: &std::path::Path) -> Map<String, Value> {
 /// All facts: what is found out, and what the host's owner adds. Takes as long as the owner's programs do.
 ///
 /// What is found out is not to be contradicted: an entry of the same name is left out.
-pub fn collect_all(data_dir: &std::path::Path, facts_dir: &std::path::Path) -> (Map<String, Value>, Vec<folder::FolderError>) {
+pub fn collect_all(data_dir: &Path, user: &str, facts_dir: &Path) -> (Map<String, Value>, Vec<folder::FolderError>) {
     let (mut facts, faults) = folder::read(facts_dir);
-    facts.extend(collect(data_dir));
+    facts.extend(collect(data_dir, user));
     (facts, faults)
 }
 
@@ -92,7 +94,7 @@ fn cpu_model() -> Option<String> {
     Some(line.split_once(':')?.1.trim().to_owned())
 }
 
-fn disk(dir: &std::path::Path) -> Option<Value> {
+fn disk(dir: &Path) -> Option<Value> {
     let stat = rustix::fs::statvfs(dir).or_else(|_| rustix::fs::statvfs("/")).ok()?;
     let (total, free) = (stat.f_blocks * stat.f_frsize, stat.f_bavail * stat.f_frsize);
     Some(json!({ "total": total, "free": free / DISK_STEP_BYTES * DISK_STEP_BYTES }))
