@@ -6,6 +6,7 @@ pub mod ctx;
 pub mod daemon;
 pub mod doctor;
 pub mod facts;
+pub mod hold;
 pub mod identity;
 pub mod journal;
 pub mod link;

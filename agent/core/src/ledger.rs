@@ -137,7 +137,13 @@ impl Ledger {
         self.occupied
     }
 
-    /// Whether it takes no new work.
+    /// Why its journal takes no more tasks.
+    #[must_use]
+    pub fn journal_failure(&self) -> Option<&str> {
+        self.journal_failure.as_deref()
+    }
+
+    /// Whether it takes nothing new because it ends.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.draining

@@ -131,7 +131,7 @@ fn rows(agents: &[AgentView]) -> Rows {
         let labels: Vec<String> = agent.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
         rows.push([
             agent.id.clone(),
-            if agent.cordon.is_some() { format!("{}, cordoned", agent.state) } else { agent.state.clone() },
+            state(agent),
             agent.tasks.len().to_string(),
             agent.slots.to_string(),
             labels.join(","),
@@ -140,6 +140,12 @@ fn rows(agents: &[AgentView]) -> Rows {
         ]);
     }
     rows
+}
+
+fn state(agent: &AgentView) -> String {
+    let cordoned = if agent.cordon.is_some() { ", cordoned" } else { "" };
+    let reason = agent.state_reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("{}{cordoned}{reason}", agent.state)
 }
 
 /// A time that the API gives in ms or as a text.

@@ -167,12 +167,12 @@ fn reason(request: &Request<'_>, candidate: &Candidate<'_>, filter: Misfit) -> S
             Some(reason) => format!("is cordoned: {reason}"),
             None => phrase(filter, "", 1),
         },
-        Misfit::Tenant
-        | Misfit::Target
-        | Misfit::Excluded
-        | Misfit::Draining
-        | Misfit::Offline
-        | Misfit::Unsupported
-        | Misfit::Quarantined => phrase(filter, "", 1),
+        Misfit::Draining => match agent.state_reason.as_deref() {
+            Some(reason) => format!("{}: {reason}", phrase(filter, "", 1)),
+            None => phrase(filter, "", 1),
+        },
+        Misfit::Tenant | Misfit::Target | Misfit::Excluded | Misfit::Offline | Misfit::Unsupported | Misfit::Quarantined => {
+            phrase(filter, "", 1)
+        }
     }
 }

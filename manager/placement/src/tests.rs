@@ -12,6 +12,8 @@ fn agent(id: &str, role: &str, slots: u32) -> AgentRecord {
         tenant: TenantName::default_tenant(),
         name: id.to_owned(),
         state: AgentState::Active,
+        state_reason: None,
+        state_reason: None,
         labels: BTreeMap::from([("role".to_owned(), role.to_owned())]),
         facts: json!({"memory": {"total": 1 << 30}}).as_object().unwrap().clone(),
         slots,
@@ -116,9 +118,10 @@ fn a_cordoned_agent_is_passed_over_and_the_operators_reason_is_told() {
 fn explanations_of_targets_and_empty_fleets_are_plain() {
     let mut draining = agent("a1", "web", 4);
     draining.state = AgentState::Draining;
+    draining.state_reason = Some("no space left".to_owned());
     let fleet = [(draining, 0), (agent("shy", "web", 4), 0)];
     let summary = |target| ask(&fleet, "", target, 0).unwrap_err().summary;
-    assert_eq!(summary(Some("a1")), "the target a1 is draining");
+    assert_eq!(summary(Some("a1")), "the target a1 is draining: no space left");
     assert_eq!(summary(Some("shy")), "the target shy refused it before");
     assert_eq!(summary(Some("ghost")), "the target ghost is not registered");
     assert_eq!(summary(None), "2 agents: 1 refused it before, 1 draining");

@@ -22,8 +22,11 @@ pub struct AgentView {
     /// For people.
     #[serde(default)]
     pub name: String,
-    /// `active`, `draining`, `offline` or `unsupported`.
+    /// `active`, `draining`, `offline`, `unsupported` or `quarantined`.
     pub state: String,
+    /// Why it takes nothing new, in its own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_reason: Option<String>,
     /// What operators say of it.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,

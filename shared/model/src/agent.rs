@@ -36,6 +36,9 @@ pub struct AgentRecord {
     pub name: String,
     /// Where it stands.
     pub state: AgentState,
+    /// Why it takes nothing new, in its own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_reason: Option<String>,
     /// What operators say of it.
     pub labels: BTreeMap<String, String>,
     /// What it found out: a tree, addressed as `memory.total`.

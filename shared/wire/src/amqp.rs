@@ -249,6 +249,9 @@ pub struct Lease {
     pub tasks: Vec<(TaskId, u32)>,
     /// Whether it takes no new work.
     pub draining: bool,
+    /// Why, for people. Empty = it ends, or takes work.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
     /// Slots that are free.
     pub free_slots: u32,
     /// Tells the host as it was booted last from every other, a copy of its disk included. Empty = not known.

@@ -14,6 +14,8 @@ entrypoint: work.sh
 operations:
   quick: {}
   gated: {}
+  chatter: {}
+  tell: {}
   fail: {}
   flaky: {}
   note: {}
@@ -40,6 +42,15 @@ case "$1" in
   gated)
     text gate; gate=$found
     while [ ! -e '@GATES@'"/$gate" ]; do sleep 0.05; done ;;
+  chatter)
+    text gate; gate=$found; number lines; lines=$found
+    while [ ! -e '@GATES@'"/$gate" ]; do sleep 0.05; done
+    n=0; while [ "$n" -lt "$lines" ]; do n=$((n + 1)); echo "line $n"; done ;;
+  tell)
+    text word; echo "out: $found"; echo "err: $found" >&2
+    echo '{"type":"log","level":"warn","message":"event: '"$found"'"}' >&3
+    echo '{"type":"progress","percent":50,"message":"half of '"$found"'"}' >&3
+    [ "${#found}" = 12 ] || { echo "that is no secret of 12 letters" >&2; exit 1; } ;;
   flaky) if [ "$attempt" = 0 ]; then echo "not the first time" >&2; trace end "$1"; exit 1; fi ;;
   fail) echo '{"type":"error","class":"Broken","message":"it never works"}' >&3; trace end "$1"; exit 1 ;;
   note) text note; echo '{"type":"runtime_properties","values":{"note":"'"$found"'","by":"'"$reference"'"}}' >&3 ;;

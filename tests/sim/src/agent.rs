@@ -71,6 +71,7 @@ impl Agent {
             tenant: tenant(),
             name: self.id.to_string(),
             state: AgentState::Offline,
+            state_reason: None,
             labels: Default::default(),
             facts: Map::new(),
             slots: SLOTS,
@@ -114,7 +115,7 @@ impl Agent {
         let ledger = self.ledger.as_ref()?;
         let mut tasks = ledger.leased();
         tasks.sort_unstable();
-        Some(Lease { tasks, draining: false, free_slots: ledger.free_slots(), host: String::new() })
+        Some(Lease { tasks, draining: false, reason: String::new(), free_slots: ledger.free_slots(), host: String::new() })
     }
 
     /// An item of the manager's arrives.

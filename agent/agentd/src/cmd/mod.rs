@@ -2,6 +2,7 @@
 
 mod ctx;
 mod doctor;
+mod drain;
 mod enroll;
 mod facts;
 mod plugin_check;
@@ -59,6 +60,10 @@ enum Command {
     Runner(runner::Arguments),
     /// Show what the agent finds out about this host.
     Facts(facts::Arguments),
+    /// Be given nothing new, over restarts too, until `undrain`; what runs goes on.
+    Drain(drain::Arguments),
+    /// Take tasks again.
+    Undrain(drain::Place),
     /// Look for what is wrong with the agent of this host, and say what to do; ends with 1 when something is.
     Doctor(doctor::Arguments),
     /// Try a plugin without a manager.
@@ -99,6 +104,8 @@ pub fn main() -> ExitCode {
         Command::Enroll(arguments) => enroll::main(arguments),
         Command::Runner(arguments) => runner::main(&arguments),
         Command::Facts(arguments) => facts::main(&arguments),
+        Command::Drain(arguments) => drain::begin(arguments),
+        Command::Undrain(place) => drain::end(place),
         Command::Doctor(arguments) => doctor::main(arguments),
         Command::Plugin(PluginCommand::Check(arguments)) => plugin_check::main(&arguments),
         Command::Plugin(PluginCommand::Run(arguments)) => plugin_run::main(&arguments),

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::runner::Job;
 use crate::runner::desk::line::AgentLine;
+use crate::runner::desk::transfer::Transfer;
 use crate::runner_link::message::Question;
 
 /// The manager.
@@ -65,7 +66,8 @@ impl Manager {
     pub async fn download(&self, path: &str, target: &Path) -> Result<(), String> {
         match self {
             Self::Behind(agent) => {
-                agent.ask(Question::Download { path: path.to_owned(), target: target.to_owned() }).await.map(drop)
+                let transfer = Transfer::Into(target.to_owned());
+                agent.ask_about(Question::Download { path: path.to_owned() }, Some(transfer)).await.map(drop)
             }
             Self::Alone(_) => Err("there is no manager to fetch it from".to_owned()),
         }
@@ -79,8 +81,9 @@ impl Manager {
         match self {
             Self::Behind(agent) => {
                 let (tenant, task) = (job.tenant.clone(), job.key.task_id);
-                let question = Question::Artifact { tenant, task, name: name.to_owned(), file: file.to_owned() };
-                match agent.ask(question).await? {
+                let bytes = std::fs::metadata(file).map_err(|error| format!("{}: {error}", file.display()))?.len();
+                let question = Question::Artifact { tenant, task, name: name.to_owned(), bytes };
+                match agent.ask_about(question, Some(Transfer::From(file.to_owned()))).await? {
                     Value::String(place) => Ok(place),
                     _ => Err("the agent's answer has another shape".to_owned()),
                 }

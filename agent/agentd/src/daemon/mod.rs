@@ -162,10 +162,12 @@ impl Daemon {
             JournalEvent::Failed(reason) => {
                 tracing::error!(reason, "the journal cannot be written; no new tasks are taken until it can");
                 self.input(Input::JournalFailed(reason));
+                self.outbox.renew_lease();
             }
             JournalEvent::Recovered => {
                 tracing::info!("the journal can be written again");
                 self.input(Input::JournalRecovered);
+                self.outbox.renew_lease();
             }
         }
     }

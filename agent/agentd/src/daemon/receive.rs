@@ -8,6 +8,7 @@ use conductor_wire::amqp::{Lease, ToAgent, ToAgentItem};
 use super::trust::host_mark;
 use super::{After, Daemon};
 use crate::clock;
+use crate::hold;
 use crate::identity::Identity;
 use crate::link::outbox::{LogBatch, Settle};
 use crate::link::session::Agent;
@@ -90,9 +91,12 @@ impl Agent for Daemon {
 
     fn lease_message(&self) -> Vec<u8> {
         let ledger = self.ledger.borrow();
+        let trouble = ledger.journal_failure().map(|reason| format!("its journal cannot be written: {reason}"));
+        let reason = trouble.or_else(|| hold::reason(&self.settings.data_dir));
         let lease = Lease {
             tasks: ledger.leased(),
-            draining: ledger.is_draining(),
+            draining: ledger.is_draining() || reason.is_some(),
+            reason: reason.unwrap_or_default(),
             free_slots: ledger.free_slots(),
             host: host_mark().to_owned(),
         };

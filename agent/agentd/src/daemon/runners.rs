@@ -11,14 +11,18 @@ use std::time::Duration;
 use conductor_agent_core::{Input, TaskKey};
 use conductor_model::AgentId;
 use sha2::{Digest, Sha256};
+use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::{After, Daemon, answers};
 use crate::link::outbox::LogBatch;
-use crate::runner_link::frames::{Incoming, Outgoing};
-use crate::runner_link::message::{AgentGreeting, FromRunner, LeftOver, RUNNER_PROTOCOL, RunnerGreeting, Taken, ToRunner};
+use crate::runner_link::frames::{Incoming, Outgoing, append};
+use crate::runner_link::message::{
+    AgentGreeting, FromRunner, LeftOver, RUNNER_PROTOCOL, RunnerGreeting, Taken, ToRunner, TransferGreeting,
+};
 use crate::settings::RunnerSettings;
 
 /// Wait between two attempts to connect; the first ones come quickly, for a runner that is just being started.
@@ -142,14 +146,30 @@ impl Runner {
         }
     }
 
-    async fn try_connect(&self) -> io::Result<Connected> {
+    /// A connection to the runner and its process.
+    async fn dial(&self) -> io::Result<(UnixStream, Option<i32>)> {
         let stream = UnixStream::connect(&self.socket).await?;
         let peer = stream.peer_cred()?;
         // Somebody else's socket may lie where the runner's should.
         if peer.uid() != 0 && peer.uid() != self.expected_uid()? {
             return Err(io::Error::other(format!("a process of user {} listens there", peer.uid())));
         }
-        self.pid.set(peer.pid());
+        Ok((stream, peer.pid()))
+    }
+
+    /// A connection for the bytes of the file that a question is about.
+    pub(super) async fn transfer(&self, ask: u64) -> io::Result<(Incoming, OwnedWriteHalf)> {
+        let (stream, _) = self.dial().await?;
+        let (read, mut write) = stream.into_split();
+        let mut frame = Vec::new();
+        append(&mut frame, &ToRunner::Transfer(TransferGreeting { agent: self.agent.clone(), ask }))?;
+        write.write_all(&frame).await?;
+        Ok((Incoming::new(read), write))
+    }
+
+    async fn try_connect(&self) -> io::Result<Connected> {
+        let (stream, pid) = self.dial().await?;
+        self.pid.set(pid);
         let (read, write) = stream.into_split();
         let mut incoming = Incoming::new(read);
         let outgoing = Rc::new(Outgoing::default());
@@ -332,7 +352,7 @@ impl Daemon {
 
     fn runner_said(self: &Rc<Self>, message: FromRunner, from: &Rc<Outgoing>) {
         match message {
-            FromRunner::Hello(_) => tracing::error!("the runner said hello twice"),
+            FromRunner::Hello(_) | FromRunner::Transferred(_) => tracing::error!("the runner said what it may not say now"),
             FromRunner::Started { key, at, process } => self.task_started(key, at, process),
             FromRunner::Progress { key, at, percent, message } => self.task_progress(key, at, percent, message),
             FromRunner::Lines(lines) => {

@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn what_is_written_can_be_read() {
-        let lease = Lease { tasks: Vec::new(), draining: true, free_slots: 3, host: String::new() };
+        let lease = Lease { tasks: Vec::new(), draining: true, reason: String::new(), free_slots: 3, host: String::new() };
         let read: FromAgent = serde_json::from_slice(&sender().lease(Timestamp(5), &lease)).unwrap();
         assert!(matches!(read.body, FromAgentBody::Lease(Lease { draining: true, free_slots: 3, .. })));
         let read: FromAgent = serde_json::from_slice(&sender().report(Timestamp(5), &[])).unwrap();

@@ -6,7 +6,7 @@ use conductor_model::{PluginDigest, TaskId, TenantName};
 use futures_util::StreamExt;
 use reqwest::{Method, Response};
 use sha2::{Digest, Sha256};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::{Rest, RestError};
 
@@ -30,11 +30,11 @@ impl Rest {
     ///
     /// # Errors
     /// When the manager cannot be reached or has no such file, when it came damaged, and when it cannot be written.
-    pub async fn download_resource(&self, resource: &str, file: &Path) -> Result<(), RestError> {
+    pub async fn download_resource(&self, resource: &str, out: &mut (impl AsyncWrite + Unpin)) -> Result<(), RestError> {
         let path = format!("/resources/{}", escape(resource.trim_start_matches('/')));
         let answer = self.send(self.request(Method::GET, &path), &path).await?;
         let expected = answer.headers().get(CHECKSUM_HEADER).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let found = save(answer, &path, file).await?;
+        let found = copy(answer, &path, Path::new(resource), out).await?;
         match expected {
             Some(expected) if expected != found => Err(RestError::Checksum { path, expected, found }),
             Some(_) | None => Ok(()),
@@ -45,15 +45,19 @@ impl Rest {
     ///
     /// # Errors
     /// When the manager cannot be reached or refuses, and when the file cannot be read.
-    pub async fn put_artifact(&self, tenant: &TenantName, task: TaskId, name: &str, file: &Path) -> Result<String, RestError> {
+    pub async fn put_artifact(
+        &self,
+        tenant: &TenantName,
+        task: TaskId,
+        name: &str,
+        length: u64,
+        bytes: impl AsyncRead + Send + Unpin + 'static,
+    ) -> Result<String, RestError> {
         let path = format!("/resources/artifacts/{tenant}/{task}/{}", escape(name));
-        let read = |source| RestError::File { step: "read", path: file.to_owned(), source };
-        let length = tokio::fs::metadata(file).await.map_err(read)?.len();
-        let open = tokio::fs::File::open(file).await.map_err(read)?;
-        let stream = futures_util::stream::try_unfold(open, |mut open| async move {
+        let stream = futures_util::stream::try_unfold(bytes, |mut bytes| async move {
             let mut chunk = bytes::BytesMut::with_capacity(SEND_CHUNK_BYTES);
-            let count = tokio::io::AsyncReadExt::read_buf(&mut open, &mut chunk).await?;
-            Ok::<_, std::io::Error>((count > 0).then(|| (chunk.freeze(), open)))
+            let count = tokio::io::AsyncReadExt::read_buf(&mut bytes, &mut chunk).await?;
+            Ok::<_, std::io::Error>((count > 0).then(|| (chunk.freeze(), bytes)))
         });
         let request = self
             .request(Method::PUT, &path)
@@ -68,6 +72,12 @@ impl Rest {
 async fn save(answer: Response, path: &str, file: &Path) -> Result<String, RestError> {
     let write = |source| RestError::File { step: "write", path: file.to_owned(), source };
     let mut out = tokio::fs::File::create(file).await.map_err(write)?;
+    copy(answer, path, file, &mut out).await
+}
+
+/// Writes an answer and gives its SHA-256; `file` is how it is called when it cannot be written.
+async fn copy(answer: Response, path: &str, file: &Path, out: &mut (impl AsyncWrite + Unpin)) -> Result<String, RestError> {
+    let write = |source| RestError::File { step: "write", path: file.to_owned(), source };
     let mut hash = Sha256::new();
     let mut chunks = answer.bytes_stream();
     while let Some(chunk) = chunks.next().await {

@@ -6,7 +6,7 @@ use std::io;
 use conductor_model::limits::TASK_PAYLOAD_BYTES_MAX;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Notify;
 
@@ -16,6 +16,25 @@ pub const FRAME_BYTES_MAX: usize = 8 * TASK_PAYLOAD_BYTES_MAX;
 const LENGTH_BYTES: usize = 4;
 /// Room that buffers keep when they are empty.
 const KEPT_BYTES: usize = 64 * 1024;
+
+/// Puts a message behind others; one that cannot be written leaves nothing.
+///
+/// # Errors
+/// When it is too long.
+pub fn append<T: Serialize>(bytes: &mut Vec<u8>, message: &T) -> io::Result<()> {
+    let start = bytes.len();
+    bytes.extend_from_slice(&[0; LENGTH_BYTES]);
+    let written = serde_json::to_writer(&mut *bytes, message).map_err(io::Error::from).and_then(|()| {
+        let length = bytes.len() - start - LENGTH_BYTES;
+        let fits = u32::try_from(length).ok().filter(|_| length <= FRAME_BYTES_MAX);
+        fits.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("it has {length} bytes")))
+    });
+    match written {
+        Ok(length) => bytes[start..start + LENGTH_BYTES].copy_from_slice(&length.to_be_bytes()),
+        Err(_) => bytes.truncate(start),
+    }
+    written.map(drop)
+}
 
 /// What waits to be written to one connection. Messages that come together are written together.
 #[derive(Debug, Default)]
@@ -32,20 +51,8 @@ impl Outgoing {
         if self.closed.get() {
             return;
         }
-        let mut bytes = self.bytes.borrow_mut();
-        let start = bytes.len();
-        bytes.extend_from_slice(&[0; LENGTH_BYTES]);
-        let written = serde_json::to_writer(&mut *bytes, message).map_err(io::Error::from).and_then(|()| {
-            let length = bytes.len() - start - LENGTH_BYTES;
-            let fits = u32::try_from(length).ok().filter(|_| length <= FRAME_BYTES_MAX);
-            fits.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("it has {length} bytes")))
-        });
-        match written {
-            Ok(length) => bytes[start..start + LENGTH_BYTES].copy_from_slice(&length.to_be_bytes()),
-            Err(error) => {
-                tracing::error!(%error, "a message between agent and runner cannot be written; it is left out");
-                bytes.truncate(start);
-            }
+        if let Err(error) = append(&mut self.bytes.borrow_mut(), message) {
+            tracing::error!(%error, "a message between agent and runner cannot be written; it is left out");
         }
         self.wake.notify_one();
     }
@@ -130,6 +137,13 @@ impl Incoming {
                 return Ok(None);
             }
         }
+    }
+
+    /// Everything behind the messages that were read, as bytes.
+    #[must_use]
+    pub fn into_bytes(mut self) -> impl AsyncRead + Send + Unpin + 'static {
+        self.buffer.drain(..self.start);
+        io::Cursor::new(self.buffer).chain(self.stream)
     }
 
     /// The length of the next message, if all of it is here.

@@ -19,6 +19,8 @@ pub const RUNNER_PROTOCOL: u16 = 1;
 pub enum ToRunner {
     /// Who it is; the first message.
     Hello(AgentGreeting),
+    /// The first message of a connection for the bytes of one file, which follow, or come from the other end.
+    Transfer(TransferGreeting),
     /// Run a task. One that is known already is not begun again.
     Start(Box<Order>),
     /// End a task.
@@ -105,6 +107,8 @@ pub enum FromRunner {
     },
     /// What was to be swept is gone.
     Swept,
+    /// What became of the bytes of a [transfer](ToRunner::Transfer): all are written, or why they are not, for people.
+    Transferred(Result<(), String>),
 }
 
 /// Who an agent is.
@@ -114,6 +118,15 @@ pub struct AgentGreeting {
     pub protocol: u16,
     /// Its id: each agent has tasks and folders of its own.
     pub agent: AgentId,
+}
+
+/// For which question bytes are moved. Agent and runner may be different users, so neither opens files for the other.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct TransferGreeting {
+    /// Whose question.
+    pub agent: AgentId,
+    /// Which.
+    pub ask: u64,
 }
 
 /// Who a runner is, and what it has of the agent.
@@ -221,14 +234,12 @@ pub enum Question {
         /// The changes.
         changes: Map<String, Value>,
     },
-    /// Fetch a file of the store.
+    /// Fetch a file of the store: its bytes go over a connection of their own.
     Download {
         /// Its path there.
         path: String,
-        /// Where to.
-        target: PathBuf,
     },
-    /// Store a file of a task; the answer says where.
+    /// Store a file of a task, whose bytes come over a connection of their own; the answer says where.
     Artifact {
         /// Owner.
         tenant: TenantName,
@@ -236,7 +247,7 @@ pub enum Question {
         task: TaskId,
         /// Its name in the store.
         name: String,
-        /// Where it lies.
-        file: PathBuf,
+        /// How long it is.
+        bytes: u64,
     },
 }

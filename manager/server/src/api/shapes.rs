@@ -266,8 +266,10 @@ pub(super) struct Agent {
     id: String,
     tenant: String,
     name: String,
-    /// active, draining, offline or unsupported.
+    /// active, draining, offline, unsupported or quarantined.
     state: String,
+    /// Why it takes nothing new, in its own words.
+    state_reason: Option<String>,
     labels: BTreeMap<String, String>,
     facts: Object,
     slots: u32,

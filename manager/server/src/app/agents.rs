@@ -160,6 +160,7 @@ fn record_of(tenant: &TenantName, id: &AgentId, hello: AgentHello, state: AgentS
         tenant: tenant.clone(),
         name: hello.name,
         state,
+        state_reason: None,
         labels: hello.labels,
         facts: hello.facts,
         slots: hello.slots,

@@ -199,6 +199,7 @@ pub fn agent(id: &str) -> AgentRecord {
         id,
         tenant: tenant(),
         state: AgentState::Active,
+        state_reason: None,
         labels: [("role".to_owned(), "web".to_owned())].into(),
         facts: Map::from_iter([("memory".to_owned(), json!({"total": 1}))]),
         slots: 4,

@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::transfer::Transfer;
 use crate::runner_link::frames::Outgoing;
 use crate::runner_link::message::{FromRunner, Question};
 
@@ -18,6 +19,8 @@ const ANSWER_WAIT: Duration = Duration::from_secs(600);
 #[derive(Debug)]
 struct Asked {
     question: Question,
+    /// The file whose bytes it is about.
+    transfer: Option<Transfer>,
     answered: oneshot::Sender<Result<Value, String>>,
 }
 
@@ -69,17 +72,35 @@ impl AgentLine {
     /// # Errors
     /// What the agent says against it, or that it did not answer.
     pub async fn ask(&self, question: Question) -> Result<Value, String> {
+        self.ask_about(question, None).await
+    }
+
+    /// Asks for something that is done with a file. What is fetched has its name once all of it is there.
+    ///
+    /// # Errors
+    /// What the agent says against it, or that it did not answer.
+    pub async fn ask_about(&self, question: Question, transfer: Option<Transfer>) -> Result<Value, String> {
         let ask = self.next_ask.get() + 1;
         self.next_ask.set(ask);
         let (answered, answer) = oneshot::channel();
         self.send(&FromRunner::Ask { ask, question: question.clone() });
-        self.asked.borrow_mut().insert(ask, Asked { question, answered });
+        self.asked.borrow_mut().insert(ask, Asked { question, transfer: transfer.clone(), answered });
         let answer = timeout(ANSWER_WAIT, answer).await;
         self.asked.borrow_mut().remove(&ask);
-        match answer {
+        let answer = match answer {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) | Err(_) => Err(format!("the agent gave no answer within {} s", ANSWER_WAIT.as_secs())),
+        };
+        match transfer {
+            Some(transfer) => transfer.end(ask, answer),
+            None => answer,
         }
+    }
+
+    /// The file that a question is about.
+    #[must_use]
+    pub fn transfer(&self, ask: u64) -> Option<Transfer> {
+        self.asked.borrow().get(&ask)?.transfer.clone()
     }
 
     /// An answer came.

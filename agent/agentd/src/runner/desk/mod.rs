@@ -1,7 +1,7 @@
 //! One agent's part of the runner process: its tasks, and what is kept of them until the agent has it.
 //!
 //! [`line`] is the connection to the agent, [`spool`] keeps log lines, [`outlet`] is what a running task speaks through,
-//! [`serve`] takes connections and orders, [`process`] is the runner from start to end, [`renewal`] what
+//! [`serve`] takes connections and orders, [`transfer`] moves files of tasks, [`process`] is the runner from start to end, [`renewal`] what
 //! it keeps over its own end.
 
 pub mod line;
@@ -10,6 +10,7 @@ pub mod process;
 pub mod renewal;
 pub mod serve;
 pub mod spool;
+pub mod transfer;
 
 use std::cell::RefCell;
 use std::collections::HashMap;

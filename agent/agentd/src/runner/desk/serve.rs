@@ -7,14 +7,17 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use conductor_model::AgentId;
+use tokio::io::AsyncWriteExt;
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Mutex, Notify};
 use tokio::time::timeout;
 
+use super::transfer::Transfer;
 use super::{Desk, House, Kept};
 use crate::runner::Stop;
-use crate::runner_link::frames::{Incoming, Outgoing};
-use crate::runner_link::message::{AgentGreeting, FromRunner, RUNNER_PROTOCOL, RunnerGreeting, ToRunner};
+use crate::runner_link::frames::{Incoming, Outgoing, append};
+use crate::runner_link::message::{AgentGreeting, FromRunner, RUNNER_PROTOCOL, RunnerGreeting, ToRunner, TransferGreeting};
 
 /// Longest wait for an agent's greeting.
 const GREETING_WAIT: Duration = Duration::from_secs(10);
@@ -101,8 +104,10 @@ pub async fn serve(listener: UnixListener, desks: Rc<Desks>) {
 async fn converse(stream: UnixStream, desks: &Desks) -> io::Result<()> {
     let (read, write) = stream.into_split();
     let mut incoming = Incoming::new(read);
-    let Some(ToRunner::Hello(AgentGreeting { protocol, agent })) = timeout(GREETING_WAIT, incoming.next()).await?? else {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "it did not say who it is"));
+    let AgentGreeting { protocol, agent } = match timeout(GREETING_WAIT, incoming.next()).await?? {
+        Some(ToRunner::Hello(greeting)) => greeting,
+        Some(ToRunner::Transfer(greeting)) => return transfer(&greeting, incoming, write, desks).await,
+        _ => return Err(io::Error::new(io::ErrorKind::InvalidData, "it did not say who it is")),
     };
     let greet = |tasks| {
         let version = env!("CARGO_PKG_VERSION").to_owned();
@@ -135,6 +140,27 @@ async fn converse(stream: UnixStream, desks: &Desks) -> io::Result<()> {
     ended
 }
 
+/// A connection for the bytes of one file.
+async fn transfer(
+    TransferGreeting { agent, ask }: &TransferGreeting,
+    incoming: Incoming,
+    mut write: OwnedWriteHalf,
+    desks: &Desks,
+) -> io::Result<()> {
+    let desk = desks.open.borrow().get(agent).cloned();
+    let Some(transfer) = desk.and_then(|desk| desk.line.transfer(*ask)) else {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "no task of that agent asked for a file"));
+    };
+    let moved = transfer.run(*ask, incoming.into_bytes(), &mut write).await;
+    if let Transfer::Into(target) = transfer {
+        let told = moved.map_err(|error| format!("{} cannot be written: {error}", target.display()));
+        let mut frame = Vec::new();
+        append(&mut frame, &FromRunner::Transferred(told))?;
+        return write.write_all(&frame).await;
+    }
+    moved
+}
+
 async fn heed(incoming: &mut Incoming, desk: &Rc<Desk>, desks: &Desks) -> io::Result<()> {
     while let Some(message) = incoming.next::<ToRunner>().await? {
         match message {
@@ -155,7 +181,9 @@ async fn heed(incoming: &mut Incoming, desk: &Rc<Desk>, desks: &Desks) -> io::Re
             }
             ToRunner::StopAll => desk.stop_all(),
             ToRunner::End => desks.end_asked.notify_one(),
-            ToRunner::Hello(_) => return Err(io::Error::new(io::ErrorKind::InvalidData, "it said hello twice")),
+            ToRunner::Hello(_) | ToRunner::Transfer(_) => {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "it said hello twice"));
+            }
         }
     }
     Ok(())

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use conductor_engine::{AgentOutcome, Event};
+use conductor_model::limits::CORDON_REASON_CHARS_MAX;
 use conductor_model::{AgentId, AgentRecord, AgentState, Outcome, TaskId, Timestamp};
 use conductor_wire::amqp::{Lease, TaskEvent, TaskEventKind, TaskFinished};
 use serde_json::{Map, Value, json};
@@ -78,7 +79,7 @@ impl Core {
                 "two hosts speak in the name of one agent, so it gets no more tasks; `conductor agents delete` it, then let each \
                  host in again under an id of its own"
             );
-            self.set_agent_state(&from.agent, AgentState::Quarantined);
+            self.set_agent_state(&from.agent, AgentState::Quarantined, None);
         }
         let Some(agent) = self.fleet.agents.get_mut(&from.agent) else { return };
         if agent.record.incarnation != from.incarnation {
@@ -88,16 +89,21 @@ impl Core {
         agent.record.last_seen_at = self.now;
         let state = if lease.draining { AgentState::Draining } else { AgentState::Active };
         self.index.timers.set(Timer::Lease(from.agent.clone()), until);
-        self.set_agent_state(&from.agent, state);
+        let reason = Some(&lease.reason).filter(|reason| lease.draining && !reason.is_empty());
+        // Somebody else's words: as many as a reason of our own may have.
+        let reason = reason.map(|reason| reason.chars().take(CORDON_REASON_CHARS_MAX).collect());
+        self.set_agent_state(&from.agent, state, reason);
         self.reconcile(&from.agent, lease);
     }
 
-    fn set_agent_state(&mut self, id: &AgentId, state: AgentState) {
+    fn set_agent_state(&mut self, id: &AgentId, state: AgentState, reason: Option<String>) {
         let Some(agent) = self.fleet.agents.get_mut(id) else { return };
-        if agent.record.state == state || matches!(agent.record.state, AgentState::Unsupported | AgentState::Quarantined) {
+        let is_news = agent.record.state != state || agent.record.state_reason != reason;
+        if !is_news || matches!(agent.record.state, AgentState::Unsupported | AgentState::Quarantined) {
             return;
         }
         agent.record.state = state;
+        agent.record.state_reason = reason;
         let record = agent.record.clone();
         let kind = match state {
             AgentState::Active => "agent.online",
@@ -106,13 +112,14 @@ impl Core {
             AgentState::Unsupported => "agent.unsupported",
             AgentState::Quarantined => "agent.quarantined",
         };
-        tracing::info!(agent = %id, %state, "agent changed state");
+        let reason = record.state_reason.as_deref().unwrap_or_default();
+        tracing::info!(agent = %id, %state, reason, "agent changed state");
         self.announce(Announcement {
             tenant: record.tenant.clone(),
             kind,
             task: None,
             agent: Some(id.clone()),
-            data: json!({}),
+            data: record.state_reason.as_ref().map_or_else(|| json!({}), |reason| json!({ "reason": reason })),
         });
         self.building.agent(record);
         self.index.places_changed = true;
@@ -178,7 +185,7 @@ impl Core {
             return;
         }
         let claims: Vec<_> = agent.claims.iter().copied().collect();
-        self.set_agent_state(id, AgentState::Offline);
+        self.set_agent_state(id, AgentState::Offline, None);
         for task in claims {
             self.lose(task, format!("agent {id} has not been heard of for {} s", self.settings.lease_ms / 1000));
         }

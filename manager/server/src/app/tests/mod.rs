@@ -133,6 +133,7 @@ impl World {
             tenant: tenant(),
             name: id.to_owned(),
             state: AgentState::Offline,
+            state_reason: None,
             labels: [(label.0.to_owned(), label.1.to_owned())].into(),
             facts: Map::new(),
             slots,
@@ -153,7 +154,7 @@ impl World {
 
     /// A lease that comes from a certain host.
     pub(crate) fn lease_from(&self, host: &str, id: &str, tasks: Vec<(TaskId, u32)>) {
-        let lease = Lease { tasks, draining: false, free_slots: 1, host: host.to_owned() };
+        let lease = Lease { tasks, draining: false, reason: String::new(), free_slots: 1, host: host.to_owned() };
         self.app.inner.core.tell(Message::Lease { from: sender(id), lease });
     }
 
