@@ -95,6 +95,7 @@ pub fn command() -> clap::Command {
 /// Runs what the command line says.
 #[must_use]
 pub fn main() -> ExitCode {
+    crate::sys::lookup::keep_inside();
     let own_name = std::env::args_os().next();
     if own_name.is_some_and(|name| Path::new(&name).file_name().is_some_and(|name| name == "ctx")) {
         return ctx::main(std::env::args_os()).into();

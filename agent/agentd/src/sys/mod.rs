@@ -2,6 +2,7 @@
 
 pub mod cgroup;
 pub mod descriptors;
+pub mod lookup;
 pub mod memory;
 pub mod procfs;
 pub mod reaper;
