@@ -265,7 +265,7 @@ async fn tidy(daemon: Rc<Daemon>) {
 async fn drain(daemon: &Rc<Daemon>) {
     daemon.input(Input::Drain);
     daemon.outbox.renew_lease();
-    let limit = Duration::from_secs(daemon.settings.drain_seconds);
+    let limit = daemon.settings.drain_limit();
     if daemon.runner.is_own() {
         wait_until(daemon, Instant::now() + limit, |daemon| daemon.ledger.borrow().occupied() == 0).await;
         daemon.runner.send(&ToRunner::StopAll);
