@@ -6,7 +6,7 @@ use std::io;
 use conductor_model::limits::TASK_PAYLOAD_BYTES_MAX;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Notify;
 
@@ -99,16 +99,16 @@ impl Outgoing {
 
 /// The reading end of a connection.
 #[derive(Debug)]
-pub struct Incoming {
-    stream: OwnedReadHalf,
+pub struct Incoming<R = OwnedReadHalf> {
+    stream: R,
     buffer: Vec<u8>,
     start: usize,
 }
 
-impl Incoming {
+impl<R: AsyncRead + Unpin> Incoming<R> {
     /// Reads from `stream`.
     #[must_use]
-    pub fn new(stream: OwnedReadHalf) -> Self {
+    pub fn new(stream: R) -> Self {
         Self { stream, buffer: Vec::new(), start: 0 }
     }
 
