@@ -148,7 +148,7 @@ fn set_up(mut settings: Settings) -> Result<SetUp, LifeError> {
     let (journal, opened) = Journal::open(folders.journal(), &new_incarnation, sender).map_err(LifeError::Journal)?;
 
     let slots = settings.effective_slots();
-    let recovered = Ledger::recover(slots, opened.records);
+    let recovered = Ledger::recover(slots, opened.records).of_journal(opened.incarnation.clone());
     if let Some(identity) = &identity {
         if settings.manager.is_empty() {
             settings.manager = identity.note.manager.clone();
