@@ -38,8 +38,8 @@ lint: ## Formatting, clippy without warnings, and the crates that must stay pure
 sim: ## Play seeds of the simulation: make sim SEEDS=1000, or one again: make sim SEED=17
 	@SEEDS=$(or $(SEEDS),100) $(if $(FROM),FROM=$(FROM)) $(if $(SEED),SEED=$(SEED)) cargo run --quiet --locked -p conductor-sim
 
-fuzz: ## Search a parser for faults with libFuzzer: make fuzz TARGET=search SECONDS=60 (all targets unless one is named)
-	@scripts/fuzz "$(TARGET)" "$(or $(SECONDS),60)"
+fuzz: ## Search a parser for faults with libFuzzer: make fuzz PARSER=search SECONDS=60 (all of them unless some are named)
+	@scripts/fuzz "$(PARSER)" "$(or $(SECONDS),60)"
 
 bench: install-missing ## Measure speed and size; prints a table and writes target/bench.json
 	cargo build --release --locked $(BINS) --bin conductor-bench --bin conductor-noop

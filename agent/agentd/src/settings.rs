@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use conductor_boot::LogSettings;
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,9 @@ use crate::policy;
 
 /// Where settings are read from unless another file is named.
 pub const DEFAULT_FILE: &str = "/etc/conductor/agent.toml";
+
+/// Longest wait for tasks of a stopping agent, whatever is set: a moment beyond it could not be told.
+const DRAIN_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -103,5 +107,24 @@ impl Settings {
         }
         let processors = std::thread::available_parallelism().map_or(2, |count| u32::try_from(count.get()).unwrap_or(2));
         processors.max(2)
+    }
+
+    /// How long a stopping agent waits for tasks that run.
+    #[must_use]
+    pub fn drain_limit(&self) -> Duration {
+        Duration::from_secs(self.drain_seconds).min(DRAIN_MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_beyond_all_measure_still_ends_at_a_moment_that_can_be_told() {
+        let settings = Settings { drain_seconds: u64::MAX, ..Settings::default() };
+        assert!(tokio::time::Instant::now().checked_add(settings.drain_limit()).is_some());
+        let settings = Settings { drain_seconds: 30, ..Settings::default() };
+        assert_eq!(settings.drain_limit(), Duration::from_secs(30));
     }
 }

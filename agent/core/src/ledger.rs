@@ -65,6 +65,8 @@ pub struct Ledger {
     pub(crate) occupied: u32,
     pub(crate) reported: Reported,
     draining: bool,
+    /// The journal's name, where orders are looked at for it.
+    incarnation: Option<String>,
     /// Why nothing new is taken, where the journal has failed.
     journal_failure: Option<String>,
 }
@@ -80,8 +82,16 @@ impl Ledger {
             occupied: 0,
             reported: Reported::default(),
             draining: false,
+            incarnation: None,
             journal_failure: None,
         }
+    }
+
+    /// Names the journal: orders that were meant for another one are left alone.
+    #[must_use]
+    pub fn of_journal(mut self, incarnation: String) -> Self {
+        self.incarnation = Some(incarnation);
+        self
     }
 
     /// Applies one input and says what follows.
@@ -185,6 +195,12 @@ impl Ledger {
     fn offer_new(&mut self, envelope: TaskEnvelope, now: Moment, step: &mut Step) -> Admission {
         if self.draining {
             return Admission::GivenBack;
+        }
+        // The manager lost what it had given to an earlier journal when it heard of this one.
+        if let (Some(ours), Some(meant)) = (&self.incarnation, &envelope.incarnation)
+            && ours != meant
+        {
+            return Admission::Stale;
         }
         let refusal = match &self.journal_failure {
             Some(reason) => Some(format!("the agent's journal takes no more tasks: {reason}")),

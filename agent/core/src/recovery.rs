@@ -57,6 +57,13 @@ impl Ledger {
 }
 
 impl Recovered {
+    /// See [`Ledger::of_journal`].
+    #[must_use]
+    pub fn of_journal(mut self, incarnation: String) -> Self {
+        self.ledger = self.ledger.of_journal(incarnation);
+        self
+    }
+
     fn replay(&mut self, record: Record) {
         let ledger = &mut self.ledger;
         match record {

@@ -64,7 +64,7 @@ pub enum Admission {
     Accepted,
     /// It is known already; where it is done, its result is said again.
     Duplicate,
-    /// A later dispatch of the task is known: the order is out of date.
+    /// The order is out of date: a later dispatch of the task is known, or it was meant for an earlier journal.
     Stale,
     /// It is not taken; the step says so to the manager.
     Refused,

@@ -7,6 +7,7 @@ pub mod agent;
 pub mod definition;
 pub mod event_handler;
 pub mod ids;
+pub mod json;
 pub mod limits;
 pub mod names;
 pub mod node_instance;

@@ -117,6 +117,10 @@ pub struct TaskEnvelope {
     /// Not to be begun after this moment (manager's clock).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_before: Option<Timestamp>,
+    /// The incarnation that was chosen: an agent that has begun a new journal since knows nothing of what it may have begun,
+    /// and leaves the order alone. Absent = any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incarnation: Option<String>,
 }
 
 /// Which plugin, to the byte.

@@ -5,6 +5,7 @@
 //! crate, which play the seeds in `seeds/TARGET/` and a bounded number of changes of them on a stable toolchain. What a
 //! driver finds is mended and its input kept among the seeds.
 
+mod agent;
 mod archives;
 mod definitions;
 mod files;
@@ -12,10 +13,11 @@ mod messages;
 mod settings;
 mod words;
 
+pub use agent::{agent_settings, ctx_request, from_runner, host_policy, journal, plugin_event, runner_frames, to_runner};
 pub use archives::{archive, manifest, tar};
 pub use definitions::{cron, event_handler, event_source, expression, moment, task_definition, workflow_definition};
 pub use files::{file_key, range};
-pub use messages::{event_stream, from_agent, plugin_event, to_agent};
+pub use messages::{event_stream, from_agent, to_agent};
 pub use settings::{broker_url, settings};
 pub use words::{name, search, selector, size};
 
@@ -36,20 +38,26 @@ macro_rules! targets {
 }
 
 targets! {
+    agent_settings,
     archive,
     broker_url,
     cron,
+    ctx_request,
     event_handler,
     event_source,
     event_stream,
     expression,
     file_key,
     from_agent,
+    from_runner,
+    host_policy,
+    journal,
     manifest,
     moment,
     name,
     plugin_event,
     range,
+    runner_frames,
     search,
     selector,
     settings,
@@ -57,5 +65,6 @@ targets! {
     tar,
     task_definition,
     to_agent,
+    to_runner,
     workflow_definition,
 }

@@ -2,7 +2,6 @@
 
 use conductor_client::SseParser;
 use conductor_wire::amqp::{FromAgent, ToAgent};
-use conductor_wire::plugin_io::PluginEvent;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -17,11 +16,6 @@ pub fn to_agent(bytes: &[u8]) -> bool {
 /// What an agent tells the manager.
 pub fn from_agent(bytes: &[u8]) -> bool {
     written_as_read::<FromAgent>(bytes)
-}
-
-/// A line of a plugin's on file descriptor 3.
-pub fn plugin_event(bytes: &[u8]) -> bool {
-    written_as_read::<PluginEvent>(bytes)
 }
 
 /// A stream of events: the same comes out however the bytes come in.
@@ -40,7 +34,7 @@ pub fn event_stream(bytes: &[u8]) -> bool {
 }
 
 /// Written twice it is the same text. Messages are not compared themselves: parts of them pass unread.
-fn written_as_read<T: DeserializeOwned + Serialize>(bytes: &[u8]) -> bool {
+pub(crate) fn written_as_read<T: DeserializeOwned + Serialize>(bytes: &[u8]) -> bool {
     let Ok(read) = serde_json::from_slice::<T>(bytes) else { return false };
     let written = serde_json::to_string(&read).expect("what was read can be written");
     let again: T = serde_json::from_str(&written).expect("what was written can be read");

@@ -131,20 +131,26 @@ macro_rules! targets {
 }
 
 targets! {
+    agent_settings,
     archive,
     broker_url,
     cron,
+    ctx_request,
     event_handler,
     event_source,
     event_stream,
     expression,
     file_key,
     from_agent,
+    from_runner,
+    host_policy,
+    journal,
     manifest,
     moment,
     name,
     plugin_event,
     range,
+    runner_frames,
     search,
     selector,
     settings,
@@ -152,6 +158,7 @@ targets! {
     tar,
     task_definition,
     to_agent,
+    to_runner,
     workflow_definition,
 }
 

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use conductor_agent_core::{Effect, Fate, Input, Ledger, Moment, ProcessMark, Record, Step, TaskKey, TaskResult};
+use conductor_manager::app::core::{CommandError, CoreHandle, Message, Sender};
 use conductor_model::{AgentId, AgentRecord, AgentState, Outcome, TaskId, Timestamp};
 use conductor_wire::amqp::{Lease, TaskEvent, TaskEventKind, TaskFinished, ToAgentItem};
 use rand::Rng;
 use rand::rngs::StdRng;
 use serde_json::Map;
+use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::TryRecvError;
 
 use crate::scenario::tenant;
 
@@ -22,8 +25,18 @@ struct Process {
     cancelled: bool,
 }
 
+/// How it stands with the manager.
+enum Membership {
+    /// It presents itself, and may wait for the answer.
+    Joining(Option<oneshot::Receiver<Result<(), CommandError>>>),
+    /// It was let in.
+    Member,
+    /// Somebody removed it; it presents itself again at a moment.
+    Removed(Timestamp),
+}
+
 /// A result to be told.
-struct Result {
+struct Told {
     event: TaskEvent,
     said_at: Timestamp,
 }
@@ -32,10 +45,13 @@ struct Result {
 pub struct Agent {
     /// Its id.
     pub id: AgentId,
+    membership: Membership,
+    /// Which journal it is: the incarnation that the manager is told.
+    journals: u32,
     ledger: Option<Ledger>,
     journal: Vec<Record>,
     processes: BTreeMap<TaskKey, Process>,
-    results: BTreeMap<TaskKey, Result>,
+    results: BTreeMap<TaskKey, Told>,
     /// It is down or cut off until then.
     pub down_until: Timestamp,
     /// Nothing reaches it or comes from it until then.
@@ -52,7 +68,9 @@ impl Agent {
     pub fn new(id: AgentId) -> Self {
         Self {
             id,
-            ledger: Some(Ledger::new(SLOTS)),
+            membership: Membership::Joining(None),
+            journals: 1,
+            ledger: None,
             journal: Vec::new(),
             processes: BTreeMap::new(),
             results: BTreeMap::new(),
@@ -64,8 +82,17 @@ impl Agent {
         }
     }
 
+    fn incarnation(&self) -> String {
+        format!("journal {}", self.journals)
+    }
+
+    /// As it presents itself in messages.
+    pub fn sender(&self) -> Sender {
+        Sender { agent: self.id.clone(), incarnation: self.incarnation(), clock_ahead_ms: 0 }
+    }
+
     /// As it registers.
-    pub fn record(&self, now: Timestamp) -> AgentRecord {
+    fn record(&self, now: Timestamp) -> AgentRecord {
         AgentRecord {
             id: self.id.clone(),
             tenant: tenant(),
@@ -77,7 +104,7 @@ impl Agent {
             slots: SLOTS,
             version: "1".to_owned(),
             protocol: 1,
-            incarnation: "first".to_owned(),
+            incarnation: self.incarnation(),
             registered_at: now,
             last_seen_at: now,
             cordon: None,
@@ -88,6 +115,9 @@ impl Agent {
     pub fn shift(&mut self, ms: i64) {
         for at in [&mut self.down_until, &mut self.cut_until, &mut self.lease_at] {
             *at = at.plus_ms(ms);
+        }
+        if let Membership::Removed(until) = &mut self.membership {
+            *until = until.plus_ms(ms);
         }
         for process in self.processes.values_mut() {
             process.ends = process.ends.plus_ms(ms);
@@ -103,11 +133,49 @@ impl Agent {
         self.processes.clear();
         self.results.clear();
         self.down_until = until;
+        if !self.is_removed() {
+            self.membership = Membership::Joining(None);
+        }
+    }
+
+    /// It crashes and its disk is gone: it comes back with a new journal and knows nothing of what it did.
+    pub fn lose_journal(&mut self, until: Timestamp) {
+        self.crash(until);
+        self.journal.clear();
+        self.journals += 1;
+    }
+
+    /// Somebody has removed it. What it does goes on, and nobody hears of it until it presents itself again.
+    pub fn remove(&mut self, until: Timestamp) {
+        self.membership = Membership::Removed(until);
+    }
+
+    /// Whether it was removed and has not presented itself again: it has no queue.
+    pub fn is_removed(&self) -> bool {
+        matches!(self.membership, Membership::Removed(_))
+    }
+
+    /// Presents itself to the manager, until that has let it in.
+    pub fn join(&mut self, now: Timestamp, manager: &CoreHandle) {
+        match &mut self.membership {
+            Membership::Removed(until) if *until <= now => self.membership = Membership::Joining(None),
+            Membership::Joining(Some(answer)) => match answer.try_recv() {
+                Ok(Ok(())) => self.membership = Membership::Member,
+                Err(TryRecvError::Empty) => {}
+                Ok(Err(_)) | Err(TryRecvError::Closed) => self.membership = Membership::Joining(None),
+            },
+            Membership::Joining(None) if self.ledger.is_some() && self.cut_until <= now => {
+                let (reply, answer) = oneshot::channel();
+                manager.tell(Message::Register { record: Box::new(self.record(now)), reply });
+                self.membership = Membership::Joining(Some(answer));
+            }
+            Membership::Joining(None) | Membership::Removed(_) | Membership::Member => {}
+        }
     }
 
     /// Whether something can reach it now.
     pub fn is_reachable(&self, now: Timestamp) -> bool {
-        self.ledger.is_some() && self.cut_until <= now
+        self.ledger.is_some() && self.cut_until <= now && matches!(self.membership, Membership::Member)
     }
 
     /// What it says of itself.
@@ -146,7 +214,7 @@ impl Agent {
             if self.down_until > now {
                 return said;
             }
-            let recovered = Ledger::recover(SLOTS, self.journal.iter().cloned());
+            let recovered = Ledger::recover(SLOTS, self.journal.iter().cloned()).of_journal(self.incarnation());
             let (ledger, step) = recovered.resume(Moment { here: now, manager: now }, |_| Fate::Gone);
             self.ledger = Some(ledger);
             said.extend(self.follow(step, now, random));
@@ -212,7 +280,7 @@ impl Agent {
                         workflow_id: envelope.workflow_id,
                         event: TaskEventKind::Finished(result.finished.clone()),
                     };
-                    self.results.insert(key, Result { event: event.clone(), said_at: now });
+                    self.results.insert(key, Told { event: event.clone(), said_at: now });
                     said.push(event);
                 }
                 Effect::Say(event) => said.push(*event),

@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 
 use conductor_agent_core::TaskKey;
 use conductor_engine::StartRequest;
-use conductor_manager::app::core::{Message, Sender, StartOrder};
+use conductor_manager::app::core::{CommandError, Message, Sender, StartOrder};
 use conductor_model::{IdempotencyStrategy, TaskId, WorkflowId};
 use conductor_store::OutboxMessage;
 use conductor_wire::amqp::{TaskEvent, TaskEventKind};
@@ -14,7 +14,6 @@ use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 use uuid::Uuid;
 
-use crate::agent::Agent;
 use crate::manager::LEASE_INTERVAL_MS;
 use crate::performers::result_of;
 use crate::scenario::{EVENTED, tenant};
@@ -49,19 +48,20 @@ impl World {
                 packet if !broker => self.wire.send(self.broker_away_until.plus_ms(50), packet),
                 Packet::Confirm(id) => self.manager.handle.tell(Message::OutboxDone(vec![id])),
                 Packet::ToAgent { agent, body } => self.order_arrives(agent, &body, faulty),
-                Packet::Event { agent, event } => self.report(agent, *event),
+                Packet::Event { from, event } => self.report(from, *event),
                 Packet::Message(task) => self.listen(task),
-                Packet::Lease { agent, lease } => {
-                    let from = sender(&self.agents[agent]);
-                    self.manager.handle.tell(Message::Lease { from, lease });
-                }
+                Packet::Lease { from, lease } => self.manager.handle.tell(Message::Lease { from, lease }),
             }
         }
     }
 
-    /// An order reaches an agent, which may crash before it acknowledges it: before or after it has written it down.
+    /// An order reaches an agent, which may crash before it acknowledges it: before or after it has written it down,
+    /// and what it has written may be lost with its disk.
     fn order_arrives(&mut self, agent: usize, body: &str, faulty: bool) {
         let now = self.now();
+        if self.agents[agent].is_removed() {
+            return;
+        }
         let again = Packet::ToAgent { agent, body: body.to_owned() };
         if !self.agents[agent].is_reachable(now) {
             return self.wire.send(now.plus_ms(300), again);
@@ -75,20 +75,26 @@ impl World {
             }
         }
         if crashes {
-            self.agents[agent].crash(now.plus_ms(self.random.random_range(100..5_000)));
-            self.story.agent_crashes += 1;
+            let until = now.plus_ms(self.random.random_range(100..5_000));
+            if self.random.random_bool(0.2) {
+                self.agents[agent].lose_journal(until);
+                self.story.journals_lost += 1;
+            } else {
+                self.agents[agent].crash(until);
+                self.story.agent_crashes += 1;
+            }
             self.wire.send(now.plus_ms(GIVE_AGAIN_MS), again);
         }
     }
 
     /// The broker gives a report to the manager, and keeps it until that is acknowledged.
-    fn report(&mut self, agent: usize, event: TaskEvent) {
+    fn report(&mut self, from: Sender, event: TaskEvent) {
         self.reports += 1;
         let number = self.reports;
         let settlements = Arc::clone(&self.settlements);
-        self.unsettled.insert(number, (agent, event.clone()));
+        self.unsettled.insert(number, (from.clone(), event.clone()));
         self.manager.handle.tell(Message::Report {
-            from: sender(&self.agents[agent]),
+            from,
             events: vec![event],
             settled: Box::new(move |dealt_with| {
                 settlements.lock().unwrap_or_else(PoisonError::into_inner).push((number, dealt_with));
@@ -101,9 +107,9 @@ impl World {
         let now = self.now();
         let settled = std::mem::take(&mut *self.settlements.lock().unwrap_or_else(PoisonError::into_inner));
         for (number, dealt_with) in settled {
-            let Some((agent, event)) = self.unsettled.remove(&number) else { continue };
+            let Some((from, event)) = self.unsettled.remove(&number) else { continue };
             if !dealt_with {
-                self.wire.send(now.plus_ms(GIVE_AGAIN_MS), Packet::Event { agent, event: Box::new(event) });
+                self.wire.send(now.plus_ms(GIVE_AGAIN_MS), Packet::Event { from, event: Box::new(event) });
             }
         }
     }
@@ -119,6 +125,8 @@ impl World {
             let OutboxMessage { id, agent, body, .. } = message;
             let Some(agent) = self.agents.iter().position(|known| known.id == agent) else { continue };
             let copies = match self.random.random_range(0..100) {
+                // Its queue is gone.
+                _ if self.agents[agent].is_removed() => 0,
                 0..2 if faulty => 0,
                 2..12 if faulty => 2,
                 _ => 1,
@@ -179,18 +187,48 @@ impl World {
         }
     }
 
+    /// Somebody wants an agent removed, with its tasks or only if it has none.
+    pub(crate) fn remove_agent(&mut self, agent: usize, force: bool) {
+        let (reply, answer) = oneshot::channel();
+        let id = self.agents[agent].id.clone();
+        self.manager.handle.tell(Message::RemoveAgent { tenant: tenant(), agent: id, force, reply });
+        self.removing.push((agent, force, answer));
+    }
+
+    /// The queue of an agent that was removed goes. Who got no answer asks again.
+    pub(crate) fn settle_removals(&mut self) {
+        let now = self.now();
+        for (agent, force, mut answer) in std::mem::take(&mut self.removing) {
+            match answer.try_recv() {
+                Ok(Ok(()) | Err(CommandError::UnknownAgent(_))) => {
+                    self.wire.forget_queue(agent);
+                    if self.random.random_bool(0.3) {
+                        self.agents[agent].lose_journal(now);
+                    }
+                    self.agents[agent].remove(now.plus_ms(self.random.random_range(500..40_000)));
+                    self.story.agents_removed += 1;
+                }
+                Ok(Err(CommandError::AgentBusy { .. })) => {}
+                Err(TryRecvError::Empty) => self.removing.push((agent, force, answer)),
+                Ok(Err(_)) | Err(TryRecvError::Closed) => self.remove_agent(agent, force),
+            }
+        }
+    }
+
     /// A moment of every agent's life.
     pub(crate) fn let_agents_live(&mut self, faulty: bool) {
         let now = self.now();
         for n in 0..self.agents.len() {
             let said = self.agents[n].live(now, &mut self.random);
+            self.agents[n].join(now, &self.manager.handle);
             self.say(n, said);
             if self.agents[n].lease_at <= now && self.agents[n].is_reachable(now) {
                 self.agents[n].lease_at = now.plus_ms(LEASE_INTERVAL_MS);
                 if let Some(lease) = self.agents[n].lease()
                     && !(faulty && self.random.random_bool(0.05))
                 {
-                    self.wire.send(now.plus_ms(self.random.random_range(1..200)), Packet::Lease { agent: n, lease });
+                    let from = self.agents[n].sender();
+                    self.wire.send(now.plus_ms(self.random.random_range(1..200)), Packet::Lease { from, lease });
                 }
             }
         }
@@ -206,14 +244,11 @@ impl World {
             let key = TaskKey { task_id: event.task_id, dispatch: event.dispatch };
             let ends = matches!(event.event, TaskEventKind::Finished(_));
             let at = now.plus_ms(self.random.random_range(1..400));
-            self.wire.send(at, Packet::Event { agent, event: Box::new(event) });
+            let from = self.agents[agent].sender();
+            self.wire.send(at, Packet::Event { from, event: Box::new(event) });
             if ends {
                 self.agents[agent].confirmed(key, now, &mut self.random);
             }
         }
     }
-}
-
-fn sender(agent: &Agent) -> Sender {
-    Sender { agent: agent.id.clone(), incarnation: "first".to_owned(), clock_ahead_ms: 0 }
 }

@@ -62,9 +62,18 @@ impl World {
                 agent.crash(now.plus_ms(self.random.random_range(100..25_000)));
                 self.story.agent_crashes += 1;
             }
+            if self.random.random_bool(0.001) {
+                agent.lose_journal(now.plus_ms(self.random.random_range(100..25_000)));
+                self.story.journals_lost += 1;
+            }
             if self.random.random_bool(0.004) {
                 agent.cut_until = now.plus_ms(self.random.random_range(100..30_000));
             }
+        }
+        if self.random.random_bool(0.004) {
+            let agent = self.random.random_range(0..self.agents.len());
+            let force = self.random.random_bool(0.7);
+            self.remove_agent(agent, force);
         }
     }
 
@@ -101,8 +110,8 @@ impl World {
         self.manager = Manager::begin(&self.store, &self.clock, self.story.lives)?;
         self.broker_connected = true;
         let now = self.now();
-        for (_, (agent, event)) in std::mem::take(&mut self.unsettled) {
-            self.wire.send(now.plus_ms(500), Packet::Event { agent, event: Box::new(event) });
+        for (_, (from, event)) in std::mem::take(&mut self.unsettled) {
+            self.wire.send(now.plus_ms(500), Packet::Event { from, event: Box::new(event) });
         }
         Ok(())
     }

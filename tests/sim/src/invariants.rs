@@ -10,7 +10,7 @@ use conductor_store::{MemoryStore, OpenWork, Page, Store, WorkflowFilter};
 use crate::agent::Agent;
 use crate::manager::Manager;
 use crate::people::waits_for_a_person;
-use crate::scenario::{EVENTED, NARROW_MAX, SLOW_MAX, SLOW_WINDOW_MS, TICK_SECONDS, TICKED, TURNS_MAX, tenant};
+use crate::scenario::{EVENTED, NARROW_MAX, SLOW_MAX, SLOW_WINDOW_MS, SOLE, TICK_SECONDS, TICKED, TURNS_MAX, tenant};
 
 /// Workflows of one story at most.
 const WORKFLOWS_MAX: usize = 5_000;
@@ -24,6 +24,8 @@ pub(crate) struct Seen {
     pub(crate) acknowledged: BTreeSet<WorkflowId>,
     /// Stretches around a moment at which the clock was set: what is counted by the clock cannot be counted across it.
     unclear: Vec<(Timestamp, Timestamp)>,
+    /// How often people asked for workflows to be run once more.
+    again: BTreeMap<WorkflowId, usize>,
     /// Each workflow as it was looked at last, by its revision.
     revisions: BTreeMap<WorkflowId, u64>,
 }
@@ -32,6 +34,11 @@ impl Seen {
     /// The clock was set.
     pub(crate) fn clock_was_set(&mut self, from: Timestamp, to: Timestamp) {
         self.unclear.push((from.min(to).plus_ms(-SLOW_WINDOW_MS), from.max(to).plus_ms(SLOW_WINDOW_MS)));
+    }
+
+    /// Somebody wants a workflow to run once more.
+    pub(crate) fn asked_again(&mut self, workflow: WorkflowId) {
+        *self.again.entry(workflow).or_default() += 1;
     }
 
     fn is_clear(&self, at: Timestamp) -> bool {
@@ -64,6 +71,7 @@ pub(crate) fn after_step(store: &MemoryStore, manager: &Manager, agents: &[Agent
     let open = all.iter().filter(|workflow| !workflow.status.is_terminal()).map(|workflow| (workflow.id, workflow)).collect();
     one_live_attempt(&work.tasks)?;
     one_live_process(&work.tasks, agents)?;
+    known_holders(&work)?;
     limits(&work, seen)?;
     for task in &work.tasks {
         has_somebody(task, &work, &open, manager)?;
@@ -123,6 +131,23 @@ fn one_live_process(tasks: &[TaskRecord], agents: &[Agent]) -> Result<(), String
     for key in agents.iter().flat_map(Agent::running) {
         if current.get(&key.task_id) == Some(&key.dispatch) && !running.insert(key.task_id) {
             return Err(format!("dispatch {} of task {} runs on two agents", key.dispatch, key.task_id));
+        }
+    }
+    Ok(())
+}
+
+/// Who has a task is an agent that there is, with the journal that it was given the task by: what was given to one that was
+/// removed, or has begun a new journal, was lost at that moment.
+fn known_holders(work: &OpenWork) -> Result<(), String> {
+    for task in &work.tasks {
+        let Some(part) = &task.agent else { continue };
+        let Some(holder) = &part.assigned else { continue };
+        let Some(agent) = work.agents.iter().find(|agent| agent.id == *holder) else {
+            return Err(format!("task {} is with agent {holder}, which was removed", task.id));
+        };
+        if part.incarnation.as_ref() != Some(&agent.incarnation) {
+            let given = part.incarnation.as_deref().unwrap_or_default();
+            return Err(format!("task {} was given to {holder} by {given}, which is {} now", task.id, agent.incarnation));
         }
     }
     Ok(())
@@ -255,13 +280,27 @@ pub(crate) fn at_the_end(
     if ticked != runs_of_all {
         return Err(format!("schedules acted on {runs_of_all} moments and started {ticked} workflows"));
     }
-    let slow: Vec<Timestamp> = all_tasks(store, &all)?
+    let tasks = all_tasks(store, &all)?;
+    tried_once(&tasks, seen)?;
+    let slow: Vec<Timestamp> = tasks
         .iter()
         .filter(|task| &*task.definition_name == "slow")
         .filter_map(|task| task.started_at)
         .filter(|at| seen.is_clear(*at))
         .collect();
     most_within(&slow)
+}
+
+/// What is not to be tried again was tried as often as people asked for its workflow, whatever it was lost with.
+fn tried_once(tasks: &[TaskRecord], seen: &Seen) -> Result<(), String> {
+    let mut tried = BTreeMap::new();
+    for task in tasks.iter().filter(|task| &*task.definition_name == SOLE) {
+        *tried.entry(task.workflow_id).or_insert(0) += 1;
+    }
+    match tried.into_iter().find(|(workflow, times)| *times > 1 + seen.again.get(workflow).copied().unwrap_or(0)) {
+        Some((workflow, times)) => Err(format!("workflow {workflow} tried {SOLE} {times} times, more than anybody asked for")),
+        None => Ok(()),
+    }
 }
 
 fn all_tasks(store: &MemoryStore, workflows: &[WorkflowRecord]) -> Result<Vec<TaskRecord>, String> {

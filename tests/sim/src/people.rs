@@ -2,7 +2,7 @@
 
 use conductor_engine::{Event, WorkerStatus, WorkerUpdate};
 use conductor_manager::app::core::{CoreHandle, Message, UpdateOrder};
-use conductor_model::{TaskId, TaskRecord, TaskType, WorkflowRecord, WorkflowStatus};
+use conductor_model::{TaskId, TaskRecord, TaskType, WorkflowId, WorkflowRecord, WorkflowStatus};
 use conductor_store::{MemoryStore, Store};
 use rand::Rng;
 use rand::rngs::StdRng;
@@ -13,13 +13,14 @@ use tokio::sync::oneshot;
 use crate::invariants::workflows;
 use crate::scenario::tenant;
 
-/// Does one thing to one workflow. Nobody waits for the answer: what is refused changes nothing.
+/// Does one thing to one workflow. Nobody waits for the answer: what is refused changes nothing. Says which workflow it wants
+/// to run once more.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn meddle(store: &MemoryStore, manager: &CoreHandle, random: &mut StdRng) -> Result<(), String> {
+pub fn meddle(store: &MemoryStore, manager: &CoreHandle, random: &mut StdRng) -> Result<Option<WorkflowId>, String> {
     let all = workflows(store)?;
-    let Some(workflow) = all.choose(random) else { return Ok(()) };
+    let Some(workflow) = all.choose(random) else { return Ok(None) };
     let tasks = store.workflow_tasks(&tenant(), workflow.id, 0, usize::MAX).map_err(|error| error.to_string())?;
     let event = match random.random_range(0..40) {
         0..=9 => Event::Pause,
@@ -41,23 +42,24 @@ pub fn meddle(store: &MemoryStore, manager: &CoreHandle, random: &mut StdRng) ->
         35 => {
             let (reply, _) = oneshot::channel();
             manager.tell(Message::LookAgain { tenant: tenant(), workflow: workflow.id, reply });
-            return Ok(());
+            return Ok(None);
         }
         36 => {
             let (reply, _) = oneshot::channel();
             let task_type = "plain".to_owned();
             manager.tell(Message::Requeue { tenant: tenant(), task_type, reply });
-            return Ok(());
+            return Ok(None);
         }
         _ => {
             for task in tasks.iter().filter(|task| waits_for_a_person(task)) {
                 signal(manager, task.id, if random.random_bool(0.2) { WorkerStatus::Failed } else { WorkerStatus::Completed });
             }
-            return Ok(());
+            return Ok(None);
         }
     };
+    let again = matches!(event, Event::Retry { .. } | Event::Restart { .. } | Event::Rerun { .. });
     control(manager, workflow, event);
-    Ok(())
+    Ok(again.then_some(workflow.id))
 }
 
 /// Lets go on what waits for somebody.

@@ -25,6 +25,9 @@ pub const TICKED: &str = "ticked";
 /// Seconds between two moments of the schedules.
 pub const TICK_SECONDS: i64 = 7;
 
+/// Done by agents, neither begun twice nor tried again: what is lost stays lost.
+pub const SOLE: &str = "sole";
+
 /// The tenant of everything.
 pub fn tenant() -> TenantName {
     TenantName::default_tenant()
@@ -47,6 +50,7 @@ fn task_defs() -> Value {
         task("slow", json!({ "rateLimitPerFrequency": SLOW_MAX, "rateLimitFrequencyInSeconds": SLOW_WINDOW_MS / 1000 })),
         task("again", agent(true)),
         task("once", agent(false)),
+        task(SOLE, json!({ "retryCount": 0, "agent": { "plugin": "p", "operation": "run", "idempotent": false } })),
         task("brittle", json!({ "retryCount": 0, "responseTimeoutSeconds": 5 })),
     ])
 }
@@ -103,7 +107,7 @@ fn workflow_defs() -> Value {
             system("FORK_JOIN_DYNAMIC", "f2", json!({ "forkTaskWorkflow": "line", "forkTaskInputs": [1, 2] })),
             system("JOIN", "j2", json!({})) ] },
         { "name": "mourned", "failureWorkflow": "line", "timeoutSeconds": 60, "timeoutPolicy": "TIME_OUT_WF",
-          "tasks": [step("brittle", "a"), with(step("once", "b"), json!({ "optional": true })), step("brittle", "c")] },
+          "tasks": [step("brittle", "a"), with(step(SOLE, "b"), json!({ "optional": true })), step("brittle", "c")] },
         { "name": EVENTED, "tasks": [step("again", "a")] },
         { "name": TICKED, "tasks": [step("plain", "a")] },
     ])

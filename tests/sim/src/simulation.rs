@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use conductor_engine::{Plan, StartRequest};
-use conductor_manager::app::core::{CommandError, Message, StartOrder};
+use conductor_manager::app::core::{CommandError, Message, Sender, StartOrder};
 use conductor_model::{IdempotencyStrategy, TaskId, Timestamp, WorkflowId};
 use conductor_store::{MemoryStore, Store};
 use conductor_wire::amqp::TaskEvent;
@@ -49,6 +49,8 @@ pub struct Story {
     pub(crate) lives: u128,
     pub(crate) failed_batches: usize,
     pub(crate) agent_crashes: usize,
+    pub(crate) journals_lost: usize,
+    pub(crate) agents_removed: usize,
     pub(crate) broker_failures: usize,
     pub(crate) orders_lost: usize,
     pub(crate) workflows: usize,
@@ -59,13 +61,14 @@ pub struct Story {
 
 impl fmt::Display for Story {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { steps, lives, failed_batches, agent_crashes, broker_failures, orders_lost, workflows, ended_at, digest } =
-            self;
+        let Self { steps, lives, failed_batches, agent_crashes, journals_lost, agents_removed, .. } = self;
+        let Self { broker_failures, orders_lost, workflows, ended_at, digest, .. } = self;
         let seconds = (ended_at - DAWN) / 1000;
         write!(
             f,
             "{workflows} workflows in {seconds} s and {steps} steps; {lives} managers, {failed_batches} steps without a disk, \
-             {broker_failures} without a broker, {agent_crashes} agents crashed, {orders_lost} orders lost; ends as {digest:016x}"
+             {broker_failures} without a broker, {agent_crashes} agents crashed, {journals_lost} lost their journal, {agents_removed} were \
+             removed, {orders_lost} orders lost; ends as {digest:016x}"
         )
     }
 }
@@ -106,6 +109,8 @@ pub fn run(seed: u64) -> Result<Story, Broken> {
 
 /// Reports that the manager has dealt with, or will not: by their number.
 type Settlements = Arc<Mutex<Vec<(u64, bool)>>>;
+/// An agent that is to be removed, whether with its tasks, and the answer.
+type Removal = (usize, bool, oneshot::Receiver<Result<(), CommandError>>);
 type Started = oneshot::Receiver<Result<WorkflowId, CommandError>>;
 
 pub(crate) struct World {
@@ -119,12 +124,13 @@ pub(crate) struct World {
     pub(crate) workers: Vec<Worker>,
     pub(crate) settlements: Settlements,
     /// Reports with the manager that are not acknowledged.
-    pub(crate) unsettled: BTreeMap<u64, (usize, TaskEvent)>,
+    pub(crate) unsettled: BTreeMap<u64, (Sender, TaskEvent)>,
     pub(crate) reports: u64,
     /// Messages that the manager's tasks published.
     pub(crate) published: Published,
     /// Messages with the manager that are not acknowledged.
     pub(crate) listening: Vec<(TaskId, Started)>,
+    pub(crate) removing: Vec<Removal>,
     pub(crate) broker_connected: bool,
     pub(crate) broker_away_until: Timestamp,
     pub(crate) disk_full_until: Timestamp,
@@ -159,6 +165,7 @@ impl World {
             reports: 0,
             published: Published::default(),
             listening: Vec::new(),
+            removing: Vec::new(),
             broker_connected: true,
             broker_away_until: Timestamp(0),
             disk_full_until: Timestamp(0),
@@ -167,11 +174,6 @@ impl World {
             seen: Seen::default(),
             story: Story { lives: 1, ..Story::default() },
         };
-        for n in 0..AGENTS {
-            let record = Box::new(world.agents[n].record(world.now()));
-            let (reply, _) = oneshot::channel();
-            world.manager.handle.tell(Message::Register { record, reply });
-        }
         for (name, makes_up) in [("every", true), ("last", false)] {
             let schedule = Box::new(scenario::schedule(name, makes_up, schedules_end())?);
             let (reply, _) = oneshot::channel();
@@ -206,13 +208,16 @@ impl World {
             worker.live(now, &mut self.random, &self.manager.handle)?;
         }
         if faulty && self.random.random_bool(0.08) {
-            people::meddle(&self.store, &self.manager.handle, &mut self.random)?;
+            if let Some(workflow) = people::meddle(&self.store, &self.manager.handle, &mut self.random)? {
+                self.seen.asked_again(workflow);
+            }
         } else if !faulty && step.is_multiple_of(PEOPLE_EVERY) {
             people::let_all_go_on(&self.store, &self.manager.handle)?;
         }
         self.manager.round();
         self.settle();
         self.settle_messages();
+        self.settle_removals();
         self.perform(faulty);
         self.publish(faulty);
         if failing {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use conductor_engine::PerformFailure;
-use conductor_manager::app::core::Turn;
+use conductor_manager::app::core::{Sender, Turn};
 use conductor_model::{TaskId, Timestamp};
 use conductor_wire::amqp::{Lease, TaskEvent};
 use serde_json::Value;
@@ -22,8 +22,8 @@ pub enum Packet {
     },
     /// What an agent says of a task; kept until the manager has dealt with it.
     Event {
-        /// Which agent.
-        agent: usize,
+        /// Who, as it was when it said so.
+        from: Sender,
         /// What.
         event: Box<TaskEvent>,
     },
@@ -40,8 +40,8 @@ pub enum Packet {
     Message(TaskId),
     /// An agent's lease; not kept.
     Lease {
-        /// Which agent.
-        agent: usize,
+        /// Whose, as it was then.
+        from: Sender,
         /// What it has.
         lease: Lease,
     },
@@ -65,6 +65,11 @@ impl Wire {
     pub fn arrived(&mut self, now: Timestamp) -> Vec<Packet> {
         let later = self.packets.split_off(&(now.plus_ms(1), 0));
         std::mem::replace(&mut self.packets, later).into_values().collect()
+    }
+
+    /// An agent's queue is gone, and what was in it.
+    pub fn forget_queue(&mut self, of: usize) {
+        self.packets.retain(|_, packet| !matches!(packet, Packet::ToAgent { agent, .. } if *agent == of));
     }
 
     /// Whether a message is on its way to who listens.

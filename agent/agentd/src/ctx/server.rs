@@ -12,6 +12,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::keys::{check_depth, select, set_inside};
 use super::protocol::{Answer, Ask, LINE_BYTES_MAX, Request};
 use crate::facts;
 use crate::runner::{Host, Job};
@@ -110,6 +111,7 @@ async fn handle(host: &Host, job: &Job, ask: Ask) -> Result<Value, String> {
             select(Value::Object(properties), key.as_deref(), "runtime property")
         }
         Ask::SetProperty { instance, key, value } => {
+            check_depth(&key, &value)?;
             let instance = instance.as_ref().unwrap_or(&job.node_instance);
             let changes = match key.split_once('.') {
                 Some((first, rest)) => {
@@ -156,52 +158,5 @@ fn overlay(properties: &mut Map<String, Value>, newer: &Map<String, Value>) {
         } else {
             properties.insert(key.clone(), value.clone());
         }
-    }
-}
-
-/// The whole, or what a key leads to: the key as it stands, else its parts one inside the other.
-fn select(whole: Value, key: Option<&str>, what: &str) -> Result<Value, String> {
-    let Some(key) = key else { return Ok(whole) };
-    if let Some(value) = whole.get(key) {
-        return Ok(value.clone());
-    }
-    let inside = key.split('.').try_fold(&whole, |value, part| match value {
-        Value::Array(items) => items.get(part.parse::<usize>().ok()?),
-        other => other.get(part),
-    });
-    inside.cloned().ok_or_else(|| format!("there is no {what} {key:?}"))
-}
-
-fn set_inside(value: &mut Value, path: &str, new: Value) {
-    if !value.is_object() {
-        *value = Value::Object(Map::new());
-    }
-    let Value::Object(map) = value else { return };
-    match path.split_once('.') {
-        Some((first, rest)) => set_inside(map.entry(first).or_insert(Value::Null), rest, new),
-        None if new.is_null() => drop(map.remove(path)),
-        None => drop(map.insert(path.to_owned(), new)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn keys_lead_inside() {
-        let whole = json!({"a": {"b": [1, {"c": 2}]}, "a.b": 5});
-        assert_eq!(select(whole.clone(), Some("a.b"), "x"), Ok(json!(5)), "a key as it stands comes first");
-        assert_eq!(select(whole.clone(), Some("a.b.1.c"), "x"), Ok(json!(2)));
-        assert_eq!(select(whole, Some("a.z"), "input"), Err("there is no input \"a.z\"".to_owned()));
-    }
-
-    #[test]
-    fn values_are_set_inside() {
-        let mut value = json!({"x": 1});
-        set_inside(&mut value, "b.c", json!(3));
-        set_inside(&mut value, "x", Value::Null);
-        assert_eq!(value, json!({"b": {"c": 3}}));
     }
 }

@@ -147,7 +147,7 @@ fn set_up(mut settings: Settings) -> Result<SetUp, LifeError> {
     let (journal, opened) = Journal::open(folders.journal(), &new_incarnation, sender).map_err(LifeError::Journal)?;
 
     let slots = settings.effective_slots();
-    let recovered = Ledger::recover(slots, opened.records);
+    let recovered = Ledger::recover(slots, opened.records).of_journal(opened.incarnation.clone());
     if let Some(identity) = &identity {
         if settings.manager.is_empty() {
             settings.manager = identity.note.manager.clone();
@@ -264,7 +264,7 @@ async fn tidy(daemon: Rc<Daemon>) {
 async fn drain(daemon: &Rc<Daemon>) {
     daemon.input(Input::Drain);
     daemon.outbox.renew_lease();
-    let limit = Duration::from_secs(daemon.settings.drain_seconds);
+    let limit = daemon.settings.drain_limit();
     if daemon.runner.is_own() {
         wait_until(daemon, Instant::now() + limit, |daemon| daemon.ledger.borrow().occupied() == 0).await;
         daemon.runner.send(&ToRunner::StopAll);

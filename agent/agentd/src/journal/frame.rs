@@ -5,7 +5,8 @@ use conductor_model::TaskId;
 
 use super::crc::Crc;
 
-pub(super) const HEADER_BYTES: u64 = 4096;
+/// Bytes that are kept for the header.
+pub const HEADER_BYTES: u64 = 4096;
 const MAGIC: &[u8; 8] = b"CNDJRNL1";
 const FRAME_HEAD_BYTES: usize = 8;
 /// First byte of a payload: a record as JSON.
@@ -16,14 +17,19 @@ const KEY_BYTES: usize = 20;
 
 /// What stands at the beginning of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Header {
+pub struct Header {
+    /// Counts the uses of both files: the higher one is in use.
     pub generation: u64,
+    /// Size of the file.
     pub file_bytes: u64,
+    /// Names the journal.
     pub incarnation: String,
 }
 
 impl Header {
-    pub(super) fn encode(&self) -> Vec<u8> {
+    /// As bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(128);
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&self.generation.to_le_bytes());
@@ -35,7 +41,9 @@ impl Header {
         bytes
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+    /// What the first bytes of a file say; `None` where they are no header.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
         let (magic, rest) = bytes.split_at_checked(8)?;
         let (generation, rest) = rest.split_at_checked(8)?;
         let (file_bytes, rest) = rest.split_at_checked(8)?;
@@ -55,7 +63,7 @@ impl Header {
 }
 
 /// Appends a payload as a frame of `generation`.
-pub(super) fn put_frame(out: &mut Vec<u8>, generation: u64, payload: &[u8]) {
+pub fn put_frame(out: &mut Vec<u8>, generation: u64, payload: &[u8]) {
     let length = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes();
     out.extend_from_slice(&length);
     out.extend_from_slice(&frame_crc(generation, length, payload).to_le_bytes());
@@ -67,12 +75,16 @@ fn frame_crc(generation: u64, length: [u8; 4], payload: &[u8]) -> u32 {
 }
 
 /// Bytes that a payload takes as a frame.
-pub(super) fn frame_bytes(payload: &[u8]) -> u64 {
+#[must_use]
+pub fn frame_bytes(payload: &[u8]) -> u64 {
     (FRAME_HEAD_BYTES + payload.len()) as u64
 }
 
 /// Reads the next frame; `None` at the end of the log, which a torn or foreign frame is as well.
-pub(super) fn read_frame(from: &mut impl std::io::Read, generation: u64) -> std::io::Result<Option<Vec<u8>>> {
+///
+/// # Errors
+/// Of reading.
+pub fn read_frame(from: &mut impl std::io::Read, generation: u64) -> std::io::Result<Option<Vec<u8>>> {
     let mut head = [0_u8; FRAME_HEAD_BYTES];
     if !fill(from, &mut head)? {
         return Ok(None);
@@ -99,7 +111,8 @@ fn fill(from: &mut impl std::io::Read, bytes: &mut [u8]) -> std::io::Result<bool
 }
 
 /// A record as a payload.
-pub(super) fn encode(record: &Record) -> Vec<u8> {
+#[must_use]
+pub fn encode(record: &Record) -> Vec<u8> {
     match record {
         Record::Reported { keys } => encode_reported(keys.iter()),
         Record::Received(_) | Record::Starting { .. } | Record::Running { .. } | Record::Rerun { .. } | Record::Done { .. } => {
@@ -114,7 +127,8 @@ pub(super) fn encode(record: &Record) -> Vec<u8> {
 }
 
 /// Keys of reported tasks as a payload.
-pub(super) fn encode_reported<'a>(keys: impl Iterator<Item = &'a TaskKey>) -> Vec<u8> {
+#[must_use]
+pub fn encode_reported<'a>(keys: impl Iterator<Item = &'a TaskKey>) -> Vec<u8> {
     let mut payload = vec![KIND_REPORTED];
     for key in keys {
         payload.extend_from_slice(key.task_id.as_bytes());
@@ -124,7 +138,8 @@ pub(super) fn encode_reported<'a>(keys: impl Iterator<Item = &'a TaskKey>) -> Ve
 }
 
 /// A payload as a record; `None` where it is of no known form.
-pub(super) fn decode(payload: &[u8]) -> Option<Record> {
+#[must_use]
+pub fn decode(payload: &[u8]) -> Option<Record> {
     match payload.split_first()? {
         (&KIND_JSON, json) => {
             serde_json::from_slice(json).map_err(|error| tracing::error!(%error, "a journal record cannot be read")).ok()

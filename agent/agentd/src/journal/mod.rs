@@ -12,7 +12,7 @@
 //! One thread writes: it takes everything that waits, writes it at once and calls fdatasync once.
 
 mod crc;
-mod frame;
+pub mod frame;
 mod mirror;
 mod segment;
 mod writer;

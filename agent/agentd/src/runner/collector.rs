@@ -1,6 +1,7 @@
 //! What a plugin says of its task while it runs.
 
-use conductor_model::limits::TASK_PAYLOAD_BYTES_MAX;
+use conductor_model::json::nests_too_deep;
+use conductor_model::limits::{JSON_DEPTH_MAX, TASK_PAYLOAD_BYTES_MAX};
 use conductor_wire::plugin_io::PluginEvent;
 use serde_json::{Map, Value, json};
 
@@ -81,13 +82,13 @@ impl Collector {
             PluginEvent::Progress { percent, message } => return Heard::Progress { percent, message },
             PluginEvent::Done { task_id, success } => return Heard::Done { task_id, success },
             PluginEvent::RuntimeProperties { values } => {
-                if self.weigh("runtime properties", bytes) {
+                if self.weigh("runtime properties", bytes) && self.fathom("runtime properties", &values) {
                     self.properties.extend(values);
                     return Heard::Properties;
                 }
             }
             PluginEvent::Output { values } => {
-                if self.weigh("output", bytes) {
+                if self.weigh("output", bytes) && self.fathom("output", &values) {
                     self.output.extend(values);
                 }
             }
@@ -118,6 +119,14 @@ impl Collector {
         let fits = self.output_bytes <= TASK_PAYLOAD_BYTES_MAX;
         if !fits {
             self.excess = Some(format!("its {what} came to more than {TASK_PAYLOAD_BYTES_MAX} bytes"));
+        }
+        fits
+    }
+
+    fn fathom(&mut self, what: &str, values: &Map<String, Value>) -> bool {
+        let fits = !nests_too_deep(values);
+        if !fits {
+            self.excess = Some(format!("its {what} nests deeper than {JSON_DEPTH_MAX} levels"));
         }
         fits
     }
@@ -165,5 +174,27 @@ impl Collector {
             output.insert("metrics".to_owned(), Value::Object(std::mem::take(&mut self.metrics)));
         }
         output
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An event that sets `a` to lists within lists.
+    fn nested(kind: &str, levels: usize) -> PluginEvent {
+        let (open, close) = ("[".repeat(levels), "]".repeat(levels));
+        serde_json::from_str(&format!(r#"{{"type":"{kind}","values":{{"a":{open}{close}}}}}"#)).unwrap()
+    }
+
+    #[test]
+    fn what_nests_too_deep_to_travel_inside_a_report_fails_the_task() {
+        for kind in ["output", "runtime_properties"] {
+            let mut said = Collector::default();
+            said.hear(nested(kind, JSON_DEPTH_MAX - 1), 1);
+            assert_eq!(said.excess, None);
+            said.hear(nested(kind, JSON_DEPTH_MAX), 1);
+            assert!(said.excess.as_ref().is_some_and(|excess| excess.contains("nests deeper")), "{:?}", said.excess);
+        }
     }
 }

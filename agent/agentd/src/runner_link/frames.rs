@@ -106,16 +106,16 @@ impl Outgoing {
 
 /// The reading end of a connection.
 #[derive(Debug)]
-pub struct Incoming {
-    stream: OwnedReadHalf,
+pub struct Incoming<R = OwnedReadHalf> {
+    stream: R,
     buffer: Vec<u8>,
     start: usize,
 }
 
-impl Incoming {
+impl<R: AsyncRead + Unpin> Incoming<R> {
     /// Reads from `stream`.
     #[must_use]
-    pub fn new(stream: OwnedReadHalf) -> Self {
+    pub fn new(stream: R) -> Self {
         Self { stream, buffer: Vec::new(), start: 0 }
     }
 
@@ -141,7 +141,10 @@ impl Incoming {
 
     /// Everything behind the messages that were read, as bytes.
     #[must_use]
-    pub fn into_bytes(mut self) -> impl AsyncRead + Send + Unpin + 'static {
+    pub fn into_bytes(mut self) -> impl AsyncRead + Send + Unpin + 'static
+    where
+        R: Send + 'static,
+    {
         self.buffer.drain(..self.start);
         io::Cursor::new(self.buffer).chain(self.stream)
     }

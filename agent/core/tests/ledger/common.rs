@@ -32,6 +32,7 @@ pub fn envelope(number: u128, dispatch: u32) -> TaskEnvelope {
         limits: None,
         idempotent: false,
         start_before: None,
+        incarnation: None,
     }
 }
 

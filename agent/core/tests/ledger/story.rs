@@ -3,6 +3,7 @@
 use crate::common::{agent, cancel, envelope, finished, idempotent, keys_started, now, offer, outcomes, task};
 use conductor_agent_core::{Admission, Effect, Fate, Input, Ledger, ProcessMark, Record, TaskKey};
 use conductor_model::{Outcome, Timestamp};
+use conductor_wire::amqp::TaskEnvelope;
 
 const MARK: ProcessMark = ProcessMark { pid: 4711, start_ticks: 99 };
 
@@ -30,6 +31,17 @@ fn a_task_is_journalled_started_reported_and_remembered() {
     assert_eq!(step.admission, Some(Admission::Duplicate));
     assert!(matches!(step.effects[..], [Effect::Say(_)]), "a late copy hears the result again");
     assert!(step.journal.is_empty());
+}
+
+#[test]
+fn an_order_for_an_earlier_journal_is_left_alone() {
+    let order = |incarnation: &str| TaskEnvelope { incarnation: Some(incarnation.to_owned()), ..task(1) };
+    let (mut ledger, _) = Ledger::recover(1, []).of_journal("new".to_owned()).resume(now(), |_| Fate::Gone);
+    let step = offer(&mut ledger, order("old"));
+    assert_eq!(step.admission, Some(Admission::Stale));
+    assert!(step.journal.is_empty() && step.effects.is_empty());
+    assert_eq!(offer(&mut ledger, order("new")).admission, Some(Admission::Accepted));
+    assert_eq!(offer(&mut ledger, task(2)).admission, Some(Admission::Accepted), "a manager that names no journal means any");
 }
 
 #[test]

@@ -142,11 +142,17 @@ impl Template {
             }
             Self::Text(parts) => Value::String(join(parts, document, budget)?),
             Self::List(list) => {
-                Value::Array(list.iter().map(|template| template.resolve(document, budget)).collect::<Result<_, _>>()?)
+                budget.enter();
+                let list = list.iter().map(|template| template.resolve(document, budget)).collect::<Result<_, _>>()?;
+                budget.leave();
+                Value::Array(list)
             }
             Self::Map(map) => {
+                budget.enter();
                 let members = map.iter().map(|(key, template)| Ok((key.clone(), template.resolve(document, budget)?)));
-                Value::Object(members.collect::<Result<_, _>>()?)
+                let members = members.collect::<Result<_, _>>()?;
+                budget.leave();
+                Value::Object(members)
             }
         })
     }

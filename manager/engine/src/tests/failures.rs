@@ -111,6 +111,29 @@ fn an_input_that_grows_too_large_ends_the_task_for_good() {
 }
 
 #[test]
+fn what_is_put_inside_itself_step_by_step_ends_before_it_nests_too_deep_to_be_stored() {
+    let step =
+        |n: usize, from: String| json!({"name": "t", "taskReferenceName": format!("t{n}"), "inputParameters": {"a": [[from]]}});
+    let steps: Vec<Value> = (1..60).map(|n| step(n, format!("${{t{}.input}}", n - 1))).collect();
+    let steps: Vec<Value> = std::iter::once(step(0, "x".to_owned())).chain(steps).collect();
+    let mut story = Story::start(json!({"tasks": steps}), json!([]), json!({}));
+    let mut deepest = String::new();
+    for n in 0..60 {
+        let task = story.task(&format!("t{n}"));
+        if task.status.is_terminal() {
+            assert_eq!(task.status, TaskStatus::FailedWithTerminalError);
+            assert!(task.reason.as_deref().is_some_and(|reason| reason.contains("nests deeper than 100 levels")));
+            assert_eq!(story.status(), WorkflowStatus::Failed);
+            assert!(serde_json::from_str::<Value>(&deepest).is_ok());
+            return;
+        }
+        deepest = task.input.to_string();
+        story.complete(&format!("t{n}"), json!({}));
+    }
+    panic!("nothing was too deep");
+}
+
+#[test]
 fn outputs_that_are_too_large_together_are_not_joined() {
     let branches: Vec<Value> = (0..17).map(|n| json!([simple(&format!("t{n}"))])).collect();
     let fork = json!({"name": "f", "taskReferenceName": "f", "type": "FORK_JOIN", "forkTasks": branches});

@@ -178,6 +178,7 @@ impl Core {
             limits: part.limits.clone(),
             idempotent: part.idempotent,
             start_before,
+            incarnation: part.incarnation.clone(),
         };
         self.put_order(record.tenant, agent, task, OutboxKind::Task, &ToAgentItem::Task(Box::new(envelope)));
     }

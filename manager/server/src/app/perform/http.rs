@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use conductor_engine::{HttpRequest, PerformFailure};
+use conductor_model::json::depth;
 use conductor_model::limits::{JSON_DEPTH_MAX, TASK_PAYLOAD_BYTES_MAX};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Url, redirect};
@@ -137,15 +138,6 @@ fn parse(body: Vec<u8>) -> Value {
             Ok(text) => text,
             Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
         }),
-    }
-}
-
-/// How deeply a value nests. The parser bounds the recursion.
-fn depth(value: &Value) -> usize {
-    match value {
-        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
-        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
-        _ => 0,
     }
 }
 
