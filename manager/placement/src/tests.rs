@@ -13,7 +13,6 @@ fn agent(id: &str, role: &str, slots: u32) -> AgentRecord {
         name: id.to_owned(),
         state: AgentState::Active,
         state_reason: None,
-        state_reason: None,
         labels: BTreeMap::from([("role".to_owned(), role.to_owned())]),
         facts: json!({"memory": {"total": 1 << 30}}).as_object().unwrap().clone(),
         slots,

@@ -20,6 +20,9 @@ use crate::config::{AgentAccounts, BrokerSettings, Settings};
 
 /// Longest wait for an answer of the management API.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How often something is deleted before RabbitMQ's failure to do so counts, and the pause between.
+const DELETE_ATTEMPTS_MAX: u32 = 5;
+const DELETE_PAUSE: Duration = Duration::from_millis(200);
 /// Connections that one agent may have at once: one, and some that the broker has not yet noticed to be dead.
 const CONNECTIONS_MAX: u32 = 4;
 
@@ -192,13 +195,19 @@ impl Management {
         if answer.status().is_success() { Ok(()) } else { Err(AccountsError::Refused { action, status: answer.status() }) }
     }
 
+    /// Asks again where RabbitMQ stumbles: without its user it closes a connection by itself, and fails when it is told to
+    /// close one that it is closing just then.
     async fn delete(&self, path: &[&str], action: &'static str) -> Result<(), AccountsError> {
-        let request = self.http.request(Method::DELETE, self.url(path)).basic_auth(&self.user, Some(&self.password));
-        let answer = request.send().await.map_err(|source| AccountsError::Silent { action, source })?;
-        if answer.status().is_success() || answer.status() == StatusCode::NOT_FOUND {
-            Ok(())
-        } else {
-            Err(AccountsError::Refused { action, status: answer.status() })
+        let mut attempts = 1;
+        loop {
+            let request = self.http.request(Method::DELETE, self.url(path)).basic_auth(&self.user, Some(&self.password));
+            let answer = request.send().await.map_err(|source| AccountsError::Silent { action, source })?;
+            match answer.status() {
+                status if status.is_success() || status == StatusCode::NOT_FOUND => return Ok(()),
+                status if status.is_server_error() && attempts < DELETE_ATTEMPTS_MAX => attempts += 1,
+                status => return Err(AccountsError::Refused { action, status }),
+            }
+            tokio::time::sleep(DELETE_PAUSE).await;
         }
     }
 

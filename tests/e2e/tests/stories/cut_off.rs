@@ -14,7 +14,7 @@ const LEASE_MS: u64 = 3000;
 async fn a_host_that_is_cut_off_finishes_keeps_deadlines_and_tells_all_of_it_afterwards() {
     let options = Stack::options().own_broker().lease(500, LEASE_MS);
     let mut stack = options.agent(AgentSpec::new("agent-1").slots(4)).start().await;
-    let bounded = json!({"retryCount": 0, "timeoutSeconds": 5, "timeoutPolicy": "TIME_OUT_WF"});
+    let bounded = json!({"retryCount": 0, "timeoutSeconds": 5, "responseTimeoutSeconds": 4, "timeoutPolicy": "TIME_OUT_WF"});
     let tasks = [agent_task("chatter", "chatter", json!({"retryCount": 0})), agent_task("bounded", "gated", bounded)];
     let talks = workflow("talks", &[step("chatter", "chatter", json!({"gate": "open", "lines": 2000}))]);
     let hangs = workflow("hangs", &[step("bounded", "bounded", json!({"gate": "never"}))]);

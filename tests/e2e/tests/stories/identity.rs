@@ -322,7 +322,8 @@ async fn a_host_joins_and_nobody_can_speak_or_read_in_its_place() {
     // Revoked, it is out within seconds, on both roads.
     hang_up(connection).await;
     let (connection, _channel) = house.as_agent("web-2").await;
-    assert_eq!(house.call(Method::POST, "/api/v1/agents/web-2/revoke", None).await.0, 204);
+    let (status, said) = house.call(Method::POST, "/api/v1/agents/web-2/revoke", None).await;
+    assert_eq!(status, 204, "{said}");
     assert_eq!(house.status_for_agent(&http, "/api/v1/agents/web-2").await, 401);
     until(
         "the broker has closed the connection",

@@ -30,7 +30,7 @@ async fn a_secret_reaches_the_plugin_and_nothing_else() {
     .into_iter()
     .map(|line| line.text)
     .collect();
-    for told in ["out: ***", "err: ***", "event: ***"] {
+    for told in ["out: ***", "err: ***", "warn: event: ***"] {
         assert!(lines.iter().any(|line| line == told), "{told}: {lines:?}");
     }
     // Not in the store, not in a log of manager or agent, not in the agent's journal.

@@ -86,6 +86,24 @@ async fn an_agent_with_tasks_is_removed_by_force_alone() {
 }
 
 #[tokio::test]
+async fn a_removal_that_was_cut_off_is_finished_by_the_next_one() {
+    let world = World::new();
+    let agent: AgentId = "a-1".parse().unwrap();
+    world.agent("a-1", ("role", "web"), 1).await;
+    world.app.remove_agent(&tenant(), agent.clone(), true).await.unwrap();
+    // As if the manager had died when the agent was gone and its identity was not.
+    let identity = json!({
+        "agent": "a-1", "state": "active", "token": "t", "labels": {}, "request_hash": "", "machine_id": "", "address": null, "requested_at": 1,
+        "certificates": [],
+    });
+    world.app.keep_identity(&tenant(), serde_json::from_value(identity).unwrap()).await.unwrap();
+    world.app.remove_agent(&tenant(), agent.clone(), false).await.unwrap();
+    assert!(world.app.inner.trust.identity(&agent).is_none());
+    let nothing_left = world.app.remove_agent(&tenant(), agent, false).await.unwrap_err();
+    assert!(matches!(nothing_left, AppError::NotFound { .. }), "{nothing_left:?}");
+}
+
+#[tokio::test]
 async fn one_run_more_than_the_definition_allows_is_refused_where_it_says_so() {
     let world = World::new();
     let limited = json!({ "name": "limited", "tasks": [{ "name": "step", "taskReferenceName": "a" }],

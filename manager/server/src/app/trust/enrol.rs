@@ -168,7 +168,7 @@ impl App {
         Ok(grant)
     }
 
-    pub(super) async fn keep_identity(&self, tenant: &TenantName, identity: AgentIdentity) -> Result<(), AppError> {
+    pub(in crate::app) async fn keep_identity(&self, tenant: &TenantName, identity: AgentIdentity) -> Result<(), AppError> {
         let (document, putting) = document(tenant, DocumentKind::AgentIdentity, identity.agent.as_str(), &identity)?;
         self.read(move |store| store.put_document(document, putting)).await?;
         self.inner.trust.remember(tenant, identity);
