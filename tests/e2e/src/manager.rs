@@ -41,6 +41,11 @@ impl Manager {
         Self { folder: folder.to_owned(), settings: all, port, piece: None }
     }
 
+    /// Sets a variable for its next start.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.settings.insert(name.to_owned(), value.to_owned());
+    }
+
     /// Its address.
     #[must_use]
     pub fn url(&self) -> String {

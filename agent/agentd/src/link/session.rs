@@ -108,6 +108,8 @@ struct Session<A> {
     next_sent: u64,
     queue: String,
     user: Option<String>,
+    /// How long a lease is worth something.
+    lease_ms: u64,
 }
 
 /// Connects and serves until the connection ends; never returns without a reason, except `Ok` after `ended` resolved.
@@ -180,6 +182,7 @@ async fn open<A: Agent + 'static>(
         queue: welcome.queue.clone(),
         // Where the agent has its own user, the broker vouches for it: nobody else can send in its name.
         user: welcome.own_account.then(|| broker_user(&welcome.id)),
+        lease_ms: welcome.lease_ms,
     };
     Ok((connection, session))
 }
@@ -370,6 +373,10 @@ impl<A: Agent + 'static> Session<A> {
             .with_timestamp(u64::try_from(clock::now().0 / 1000).unwrap_or(0));
         if let Some(user) = &self.user {
             properties = properties.with_user_id(user.as_str().into());
+        }
+        if matches!(sent, Sent::Lease) {
+            // An old lease says nothing: it must not make an agent look alive to a manager that comes back.
+            properties = properties.with_expiration(self.lease_ms.to_string().into());
         }
         let options = BasicPublishOptions { mandatory: true, immediate: false };
         let published = self.publishing.basic_publish(EXCHANGE_INBOUND.into(), key.into(), options, message, properties).await;

@@ -122,21 +122,13 @@ impl App {
             handle.clone(),
             Box::<RealWorld>::default(),
         )?;
-        let lease_ms = u32::try_from(lease_ms).unwrap_or(u32::MAX);
         let trusted = broker::Trusted {
             signer: Arc::clone(trust.signer()),
             authority_pem: trust.authority().certificate_pem().to_owned(),
             accounts: Arc::clone(&accounts),
         };
-        let (broker, parts, incoming) = Broker::new(
-            settings.broker.clone(),
-            lease_ms,
-            handle.clone(),
-            Arc::clone(&store),
-            metrics.clone(),
-            outgoing,
-            trusted,
-        );
+        let (broker, parts, incoming) =
+            Broker::new(settings.broker.clone(), handle.clone(), Arc::clone(&store), metrics.clone(), outgoing, trusted);
         let inner = Arc::new(Inner {
             store,
             core: handle,

@@ -100,7 +100,6 @@ pub(crate) struct Parts {
     core: CoreHandle,
     store: Arc<dyn Store>,
     metrics: Metrics,
-    lease_ms: u32,
     trusted: Trusted,
     pub(crate) outbox: mpsc::UnboundedReceiver<OutboxMessage>,
     declarations: mpsc::Receiver<Declaration>,
@@ -120,7 +119,6 @@ impl Broker {
     /// The handle, what [`Parts::run`] needs, and the messages that come.
     pub(crate) fn new(
         settings: BrokerSettings,
-        lease_ms: u32,
         core: CoreHandle,
         store: Arc<dyn Store>,
         metrics: Metrics,
@@ -134,20 +132,8 @@ impl Broker {
         let (incoming, heard) = mpsc::channel(INCOMING_MAX);
         let broker = Self { declarations: declare, publications: publish, sources: Arc::new(wish), connected: watch };
         let publications = Arc::new(Mutex::new(publications));
-        let parts = Parts {
-            settings,
-            core,
-            store,
-            metrics,
-            lease_ms,
-            trusted,
-            outbox,
-            declarations,
-            publications,
-            sources,
-            incoming,
-            connected,
-        };
+        let parts =
+            Parts { settings, core, store, metrics, trusted, outbox, declarations, publications, sources, incoming, connected };
         (broker, parts, heard)
     }
 

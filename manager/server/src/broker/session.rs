@@ -70,7 +70,7 @@ impl Parts {
         let publishing = Arc::new(connect(url, "manager: publishing", &authority).await?);
         let consuming = Arc::new(connect(url, "manager: consuming", &authority).await?);
         let declaring = publishing.create_channel().await?;
-        topology::declare_shared(&declaring, self.queue_type(), self.lease_ms).await?;
+        topology::declare_shared(&declaring, self.queue_type()).await?;
         let channel = publishing.create_channel().await?;
         channel.confirm_select(lapin::options::ConfirmSelectOptions::default()).await?;
         let mut consumers = consumers::start(&consuming, self).await?;

@@ -23,14 +23,14 @@ fn queue_type(kind: QueueType) -> AMQPValue {
     AMQPValue::LongString(LongString::from(name))
 }
 
-/// Declares what all agents share.
-pub(super) async fn declare_shared(channel: &Channel, kind: QueueType, lease_ms: u32) -> Result<(), lapin::Error> {
+/// Declares what all agents share. Nothing of it follows from a setting that may change: RabbitMQ refuses to declare a queue
+/// that is there with other arguments. How long a lease is worth something stands on the message, therefore.
+pub(super) async fn declare_shared(channel: &Channel, kind: QueueType) -> Result<(), lapin::Error> {
     let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
     for exchange in [amqp::EXCHANGE_AGENTS, amqp::EXCHANGE_INBOUND] {
         channel.exchange_declare(exchange.into(), ExchangeKind::Direct, durable, FieldTable::default()).await?;
     }
     let mut leases = FieldTable::default();
-    leases.insert("x-message-ttl".into(), AMQPValue::LongInt(i32::try_from(lease_ms).unwrap_or(i32::MAX)));
     leases.insert("x-max-length".into(), AMQPValue::LongInt(LEASES_WAITING_MAX));
     let mut shared = FieldTable::default();
     shared.insert("x-queue-type".into(), queue_type(kind));
