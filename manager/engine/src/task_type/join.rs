@@ -74,6 +74,10 @@ fn begin(turn: &mut Turn<'_, '_>, ix: Ix) {
 /// Something that it waits for was settled.
 pub(crate) fn look(turn: &mut Turn<'_, '_>, site: Site, missing: usize) {
     let Some(ix) = turn.run.state.latest.get(&site).copied() else { return };
+    // What settles may be the end of the workflow, which has ended the JOIN as well.
+    if turn.run.record(ix).status.is_terminal() {
+        return;
+    }
     if script_of(&turn.run.node(site).step).is_some() {
         turn.perform(ix);
     } else if missing == 0 {
