@@ -99,18 +99,6 @@ fn forks_in_branches_and_joins_on_forks_and_outer_steps() {
 }
 
 #[test]
-fn a_join_with_a_script_ends_with_the_workflow_that_a_branch_terminates() {
-    let end = json!({"name": "end", "taskReferenceName": "end", "type": "TERMINATE", "inputParameters": {"terminationStatus": "COMPLETED"}});
-    let mut scripted = join("j", &["end", "b"]);
-    scripted["expression"] = json!("c");
-    let mut story = start(&json!([fork("f", &json!([[simple("a"), end], [simple("b")]])), scripted]));
-    story.perform("j", json!(false));
-    story.complete("a", json!({}));
-    assert_eq!(story.status(), WorkflowStatus::Completed);
-    assert_eq!((story.task("j").status, story.task("b").status), (TaskStatus::Canceled, TaskStatus::Canceled));
-}
-
-#[test]
 fn ten_thousand_branches_cost_the_same_each() {
     const BRANCHES: usize = 10_000;
     let branches: Vec<Value> = (0..BRANCHES)
