@@ -6,8 +6,8 @@ import time
 from guest import Failed
 from world import PARCELS, World, expect, say
 
-# The agent may use so much at rest.
-AGENT_RSS_KIB_MAX = 8 * 1024
+# What is shipped may use 8 MiB at rest, which `make bench` measures; packages for these stories are hardly optimised.
+AGENT_RSS_KIB_MAX = 16 * 1024
 AGENT_CPU_PERCENT_MAX = 0.1
 REST_S = 60
 

@@ -120,7 +120,8 @@ fn explanations_of_targets_and_empty_fleets_are_plain() {
     draining.state_reason = Some("no space left".to_owned());
     let fleet = [(draining, 0), (agent("shy", "web", 4), 0)];
     let summary = |target| ask(&fleet, "", target, 0).unwrap_err().summary;
-    assert_eq!(summary(Some("a1")), "the target a1 is draining: no space left");
+    assert_eq!(summary(Some("a1")), "the target a1 is draining");
+    assert_eq!(ask(&fleet, "", Some("a1"), 0).unwrap_err().agents[0].reason, "is draining: no space left");
     assert_eq!(summary(Some("shy")), "the target shy refused it before");
     assert_eq!(summary(Some("ghost")), "the target ghost is not registered");
     assert_eq!(summary(None), "2 agents: 1 refused it before, 1 draining");

@@ -109,7 +109,7 @@ async fn a_timer_that_came_due_while_the_manager_was_dead_fires_at_its_start() {
     until("the timer is overdue", 10, async || if started.elapsed().as_millis() > 1500 { Ok(()) } else { Err("not yet") })
         .await;
     // Other leases than before: RabbitMQ is to be told of nothing that it would have to refuse.
-    stack.manager.set("CONDUCTOR_LEASE__LEASE_MS", "7000");
+    stack.manager.set("CONDUCTOR_LEASE__LEASE_MS", "20000");
     stack.manager.start().await;
     let over = stack.wait_for_end(id, 5).await;
     assert_eq!(over.status, WorkflowStatus::TimedOut, "{over:#?}");

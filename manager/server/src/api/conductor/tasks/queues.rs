@@ -31,7 +31,7 @@ fn count(queues: &[QueueView], task_type: &str, domain: Option<&str>) -> u64 {
     params(("taskType" = String, Query), ("domain" = Option<String>, Query, description = "All domains where none is named"),
         ("isolationGroupId" = Option<String>, Query, description = "There are none: 0 is answered"),
         ("executionNamespace" = Option<String>, Query, description = "There are none: 0 is answered")),
-    responses((status = 200, body = u64), (status = 400, description = "taskType is missing")))]
+    responses((status = 200, body = u64, content_type = "application/json"), (status = 400, description = "taskType is missing")))]
 pub(super) async fn size(State(state): State<ApiState>, caller: Caller, params: Params) -> Result<Json<u64>, ApiError> {
     let wanted = params.text("taskType").ok_or_else(|| {
         ApiError::bad_request("query-invalid", "query parameter taskType is missing; name the task definition to count")
