@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use conductor_e2e::broker::Node;
-use conductor_e2e::{Effects, Piece, agent_task, binary, free_port, step, until, workflow};
+use conductor_e2e::{Effects, Piece, agent_task, binary, free_port, processes_of, step, until, workflow};
 use conductor_wire::identity::EnrolmentString;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions};
 use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use reqwest::{Certificate, Client, Method};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -115,6 +117,10 @@ impl Installation {
     fn kill_agent(&mut self, id: &str) {
         let at = self.agents.iter().position(|(name, _)| name == id).unwrap();
         self.agents.remove(at).1.kill9();
+        // Its runner outlives it, and nobody comes for it any more.
+        for left in processes_of(&self.data_dir(id)) {
+            let _ = kill(Pid::from_raw(left.pid), Signal::SIGKILL);
+        }
     }
 
     fn agent_log(&self, id: &str) -> PathBuf {
