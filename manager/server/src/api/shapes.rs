@@ -270,6 +270,8 @@ pub(super) struct Agent {
     state: String,
     /// Why it takes nothing new, in its own words.
     state_reason: Option<String>,
+    /// Set while an operator wants it to be given nothing new: since when, and why.
+    cordon: Option<Object>,
     labels: BTreeMap<String, String>,
     facts: Object,
     slots: u32,

@@ -6,6 +6,10 @@ use std::path::Path;
 use conductor_client::{Client, WorkflowView};
 use conductor_e2e::{AgentSpec, Stack, StackOptions, agent_task, is_running, pack_files, step, until, workflow};
 use conductor_model::{TaskStatus, WorkflowId, WorkflowStatus};
+use conductor_wire::amqp::QUEUE_LEASE;
+use lapin::options::QueueDeclareOptions;
+use lapin::types::FieldTable;
+use lapin::{Connection, ConnectionProperties};
 use serde_json::json;
 
 /// Three workflows with one task each: one that may run once, one that may run again, one that may be tried again.
@@ -182,4 +186,23 @@ async fn an_agent_that_comes_back_after_its_lease_does_not_spoil_what_was_decide
     stack.wait_for_agent("agent-1", "active").await;
 
     assert_each_went_as_it_may(&stack, &three).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leases_of_an_agent_that_died_do_not_wait_for_a_manager_that_comes_back() {
+    let mut stack = Stack::options().lease(200, 2000).agent(AgentSpec::new("agent-1")).start().await;
+    let connection = Connection::connect(&stack.broker_url(), ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    let waiting = async || {
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        channel.queue_declare(QUEUE_LEASE.into(), options, FieldTable::default()).await.unwrap().message_count()
+    };
+    stack.manager.kill9();
+    until("leases wait", 20, async || if waiting().await > 0 { Ok(()) } else { Err("none") }).await;
+    stack.agent("agent-1").lose_host();
+    until("none waits any more", 20, async || match waiting().await {
+        0 => Ok(()),
+        left => Err(left),
+    })
+    .await;
 }
