@@ -3,19 +3,24 @@
 //! A task's processes are found three ways: by their process group; by descent, while a parent still lives; and by the mark
 //! in their environment, once they were orphaned to the agent, which is the reaper of all processes below it.
 
-use std::time::Duration;
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
 use super::environment::AGENT_MARK;
-use crate::sys::procfs;
+use crate::sys::procfs::{self, Environ, Variables};
 use crate::sys::reaper::Reaper;
 
 /// How often it is looked again whether a killed tree has left anything.
 const ROUNDS_MAX: u32 = 100;
-/// How often a process that shows no environment is looked at again: it may be replacing its program.
-const UNCLEAR_ROUNDS_MAX: u32 = 10;
+/// How long a process that is replacing its program is looked at again. A moment, unless the host is short of processors or
+/// must read the program from a slow disk first.
+const REPLACING_MAX: Duration = Duration::from_secs(5);
+/// How long a process that has arguments and no environment is looked at again. The end of replacing looks like that, and so
+/// does every process that was started without an environment, which must not hold up other tasks.
+const EMPTY_MAX: Duration = Duration::from_millis(50);
 /// Wait between two looks.
 const ROUND: Duration = Duration::from_millis(2);
 
@@ -38,11 +43,16 @@ pub fn kill_tree(leader: Pid) {
 /// Kills what a task left to the agent after its main process ended, known by a mark in its environment: whatever left the group by a session of its own and was
 /// orphaned. Returns when nothing more is found.
 pub async fn sweep(reaper: &Reaper, mark: &str, value: &str) {
-    for round in 0..ROUNDS_MAX {
-        match sweep_once(reaper, mark, value) {
+    let mut ended = HashSet::new();
+    let began = Instant::now();
+    let mut rounds = 0;
+    loop {
+        match sweep_once(reaper, mark, value, &mut ended) {
             Swept::Nothing => return,
-            Swept::Unclear if round >= UNCLEAR_ROUNDS_MAX => return,
-            Swept::Unclear | Swept::Some => {}
+            Swept::Unclear { for_at_most } if began.elapsed() >= for_at_most => return,
+            Swept::Unclear { .. } => {}
+            Swept::Some if rounds >= ROUNDS_MAX => break,
+            Swept::Some => rounds += 1,
         }
         tokio::time::sleep(ROUND).await;
         reaper.reap();
@@ -51,33 +61,46 @@ pub async fn sweep(reaper: &Reaper, mark: &str, value: &str) {
 }
 
 /// What a look at the orphans found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Swept {
     /// Nothing of the task.
     Nothing,
-    /// A process of which it cannot be told now whose it is.
-    Unclear,
+    /// A process of which it cannot be told now whose it is, or one that has ended since the last look and may have left
+    /// children of its own, which were not in the list yet.
+    Unclear {
+        /// After that much time of looking it is left alone.
+        for_at_most: Duration,
+    },
     /// Something, which was killed.
     Some,
 }
 
-fn sweep_once(reaper: &Reaper, mark: &str, value: &str) -> Swept {
+/// One look. `ended` are those of earlier looks that had ended.
+fn sweep_once(reaper: &Reaper, mark: &str, value: &str, ended: &mut HashSet<i32>) -> Swept {
     let mut found = Swept::Nothing;
-    for pid in procfs::orphans() {
-        if reaper.is_watched(pid) {
+    // The youngest first: they may be on their way to the next.
+    for pid in procfs::orphans().into_iter().rev() {
+        if reaper.is_watched(pid) || ended.contains(&pid) {
             continue;
         }
-        if procfs::environ_value(pid, mark).as_deref() != Some(value) {
-            if matches!(found, Swept::Nothing) && procfs::shows_no_environment(pid) {
-                found = Swept::Unclear;
+        let one = match procfs::environ(pid) {
+            Environ::Of(variables) if variables.value(mark).as_deref() == Some(value) => Swept::Some,
+            Environ::Empty { has_arguments: false } => Swept::Unclear { for_at_most: REPLACING_MAX },
+            Environ::Empty { has_arguments: true } => Swept::Unclear { for_at_most: EMPTY_MAX },
+            Environ::Ended => {
+                ended.insert(pid);
+                Swept::Unclear { for_at_most: REPLACING_MAX }
             }
-            continue;
+            Environ::Of(_) | Environ::Hidden => Swept::Nothing,
+        };
+        found = found.max(one);
+        if one == Swept::Some {
+            reaper.adopt(pid);
+            for below in procfs::descendants(pid) {
+                let _ = kill(Pid::from_raw(below), Signal::SIGKILL);
+            }
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         }
-        found = Swept::Some;
-        reaper.adopt(pid);
-        for below in procfs::descendants(pid) {
-            let _ = kill(Pid::from_raw(below), Signal::SIGKILL);
-        }
-        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
     }
     found
 }
@@ -86,31 +109,37 @@ fn sweep_once(reaper: &Reaper, mark: &str, value: &str) -> Swept {
 /// agent left. Another agent on the same host may have been given the same task since: its processes bear the mark too, and
 /// are not ours.
 pub async fn kill_marked(agent: &str, marks: &[(&str, Vec<String>)]) {
-    for round in 0..ROUNDS_MAX {
-        let mut found = false;
-        for pid in procfs::all_pids() {
-            let is_zombie = || procfs::stat(pid).is_none_or(|stat| stat.state == 'Z');
-            if pid == procfs::own_pid() || !is_of(pid, agent) || !bears(pid, marks) || is_zombie() {
-                continue;
+    let began = Instant::now();
+    let mut rounds = 0;
+    loop {
+        let mut found = Swept::Nothing;
+        for pid in procfs::all_pids().into_iter().filter(|pid| *pid != procfs::own_pid()) {
+            let one = match procfs::environ(pid) {
+                Environ::Of(variables) if is_marked(&variables, agent, marks) => Swept::Some,
+                Environ::Empty { has_arguments: false } if !procfs::is_of_kernel(pid) => {
+                    Swept::Unclear { for_at_most: REPLACING_MAX }
+                }
+                Environ::Of(_) | Environ::Empty { .. } | Environ::Hidden | Environ::Ended => Swept::Nothing,
+            };
+            found = found.max(one);
+            if one == Swept::Some {
+                tracing::info!(pid, "killing a process that an earlier life of the agent left");
+                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
             }
-            found = true;
-            tracing::info!(pid, "killing a process that an earlier life of the agent left");
-            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         }
-        if !found {
-            return;
+        match found {
+            Swept::Nothing => return,
+            Swept::Unclear { for_at_most } if began.elapsed() >= for_at_most => return,
+            Swept::Unclear { .. } => {}
+            Swept::Some if rounds >= ROUNDS_MAX => break,
+            Swept::Some => rounds += 1,
         }
-        tokio::time::sleep(ROUND * (round + 1).min(10)).await;
+        tokio::time::sleep(ROUND * (rounds + 1).min(10)).await;
     }
     tracing::warn!("processes of an earlier life of the agent could not be killed");
 }
 
-fn is_of(pid: i32, agent: &str) -> bool {
-    procfs::environ_value(pid, AGENT_MARK).is_some_and(|value| value == agent)
-}
-
-fn bears(pid: i32, marks: &[(&str, Vec<String>)]) -> bool {
-    marks.iter().any(|(name, values)| {
-        !values.is_empty() && procfs::environ_value(pid, name).is_some_and(|value| values.contains(&value))
-    })
+fn is_marked(variables: &Variables, agent: &str, marks: &[(&str, Vec<String>)]) -> bool {
+    variables.value(AGENT_MARK).is_some_and(|value| value == agent)
+        && marks.iter().any(|(name, values)| variables.value(name).is_some_and(|value| values.contains(&value)))
 }

@@ -35,22 +35,67 @@ pub fn stat(pid: i32) -> Option<Stat> {
     Some(Stat { state, parent, group, start_ticks })
 }
 
+/// What can be said of a process's environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Environ {
+    /// These variables it was started with.
+    Of(Variables),
+    /// None at all. So it is for a moment while a process replaces its program; then it has no arguments either.
+    Empty {
+        /// Whether it has arguments.
+        has_arguments: bool,
+    },
+    /// It has ended, or there is none.
+    Ended,
+    /// It lives, and this process may not look: it runs as another user.
+    Hidden,
+}
+
+/// The variables of an environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variables(Vec<u8>);
+
+impl Variables {
+    /// The value of a variable; `None` where it is not set or is no text.
+    #[must_use]
+    pub fn value(&self, variable: &str) -> Option<String> {
+        self.0.split(|byte| *byte == 0).find_map(|entry| {
+            let value = entry.strip_prefix(variable.as_bytes())?.strip_prefix(b"=")?;
+            String::from_utf8(value.to_vec()).ok()
+        })
+    }
+}
+
+/// The environment of a process at its start.
+#[must_use]
+pub fn environ(pid: i32) -> Environ {
+    let has_ended = || stat(pid).is_none_or(|stat| matches!(stat.state, 'Z' | 'X'));
+    match fs::read(format!("/proc/{pid}/environ")) {
+        Ok(bytes) if !bytes.is_empty() => Environ::Of(Variables(bytes)),
+        _ if has_ended() => Environ::Ended,
+        Err(_) => Environ::Hidden,
+        Ok(_) => {
+            let arguments = fs::read(format!("/proc/{pid}/cmdline"));
+            Environ::Empty { has_arguments: arguments.is_ok_and(|bytes| !bytes.is_empty()) }
+        }
+    }
+}
+
 /// The value of a variable in a process's environment at its start; `None` where it cannot be read or is not set.
 #[must_use]
 pub fn environ_value(pid: i32, variable: &str) -> Option<String> {
-    let bytes = fs::read(format!("/proc/{pid}/environ")).ok()?;
-    bytes.split(|byte| *byte == 0).find_map(|entry| {
-        let value = entry.strip_prefix(variable.as_bytes())?.strip_prefix(b"=")?;
-        String::from_utf8(value.to_vec()).ok()
-    })
+    match environ(pid) {
+        Environ::Of(variables) => variables.value(variable),
+        Environ::Empty { .. } | Environ::Ended | Environ::Hidden => None,
+    }
 }
 
-/// Whether a process is just replacing its program: for a moment it lives and shows no environment at all. A process that
-/// was started with an empty environment looks the same.
+/// Whether it is a thread of the kernel's, which has neither program nor variables.
 #[must_use]
-pub fn shows_no_environment(pid: i32) -> bool {
-    fs::read(format!("/proc/{pid}/environ")).is_ok_and(|bytes| bytes.is_empty())
-        && stat(pid).is_some_and(|stat| stat.state != 'Z')
+pub fn is_of_kernel(pid: i32) -> bool {
+    // All of them descend from process 2; in a container its number can belong to anything, and then it has a program.
+    let is_keeper = |pid: i32| pid == 2 && fs::read_link("/proc/2/exe").is_err();
+    is_keeper(pid) || stat(pid).is_some_and(|stat| is_keeper(stat.parent))
 }
 
 /// All process ids.

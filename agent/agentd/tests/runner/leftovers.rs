@@ -18,6 +18,19 @@ fn a_daemon_that_forked_twice_is_killed() {
 }
 
 #[test]
+fn a_process_that_is_a_new_one_with_every_step_is_caught() {
+    on_a_host(|rig| async move {
+        for _ in 0..10 {
+            let ended = rig.run("hop").await;
+            assert_eq!(ended.ending.outcome, Outcome::Succeeded);
+            // Between two steps it shows no mark: one look could miss it.
+            let seen: Vec<i32> = (0..20).flat_map(|_| alive(&ended.task_id)).collect();
+            assert_eq!(seen, NOBODY);
+        }
+    });
+}
+
+#[test]
 fn a_daemon_stays_where_the_manifest_says_so() {
     on_a_host(|rig| async move {
         let ended = rig.run("leave").await;
