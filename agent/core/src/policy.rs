@@ -8,10 +8,14 @@
 //! environment = ["HTTP_PROXY"]     # variables of the host that plugins may ask for
 //! [deny]                           # outranks what is allowed
 //! operations = ["*.wipe"]
+//! [paths]                          # an absent list leaves it to the rights of the user that plugins run as
+//! read = ["/usr", "/lib", "/lib64", "/bin", "/etc/ssl"]
+//! write = ["/srv/www"]             # what is there may be read too
 //! ```
-//! `*` in a pattern stands for any characters, also none.
+//! `*` in a pattern stands for any characters, also none; paths have no patterns and stand for all that is below them.
 
 use std::fmt;
+use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 use thiserror::Error;
@@ -97,12 +101,76 @@ pub struct Lists {
     pub environment: Option<Vec<Pattern>>,
 }
 
+/// An absolute path without `..`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "PathBuf")]
+pub struct HostPath(PathBuf);
+
+/// Why a path cannot stand in a policy.
+#[derive(Debug, PartialEq, Eq, Error)]
+pub enum HostPathError {
+    /// It is relative, or leads back.
+    #[error("{} is no absolute path without `..`", .0.display())]
+    NotAbsolute(PathBuf),
+    /// It was meant as a pattern.
+    #[error("{} has a `*`: a path stands for all that is below it, and there are no patterns", .0.display())]
+    Pattern(PathBuf),
+    /// It is too long.
+    #[error("a path has {0} bytes; at most {PATTERN_BYTES_MAX} are allowed")]
+    TooLong(usize),
+}
+
+impl TryFrom<PathBuf> for HostPath {
+    type Error = HostPathError;
+
+    fn try_from(path: PathBuf) -> Result<Self, HostPathError> {
+        let bytes = path.as_os_str().as_encoded_bytes();
+        if bytes.len() > PATTERN_BYTES_MAX {
+            return Err(HostPathError::TooLong(bytes.len()));
+        }
+        if bytes.contains(&b'*') {
+            return Err(HostPathError::Pattern(path));
+        }
+        if !path.is_absolute() || path.components().any(|part| part == Component::ParentDir) {
+            return Err(HostPathError::NotAbsolute(path));
+        }
+        Ok(Self(path))
+    }
+}
+
+impl AsRef<Path> for HostPath {
+    fn as_ref(&self) -> &Path {
+        &self.0
+    }
+}
+
+/// What processes of plugins reach of the host's files, beside what Conductor gives each of them. An absent list leaves it to
+/// the rights of their user.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Paths {
+    /// What may be read and run.
+    pub read: Option<Vec<HostPath>>,
+    /// What may be read and changed.
+    pub write: Option<Vec<HostPath>>,
+}
+
+impl Paths {
+    /// Whether nothing is said of paths.
+    #[must_use]
+    pub fn is_unlimited(&self) -> bool {
+        self.read.is_none() && self.write.is_none()
+    }
+}
+
 /// The host's policy. The default allows everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {
     allow: Lists,
     deny: Lists,
+    /// What plugins reach of the host's files.
+    pub paths: Paths,
 }
 
 /// What is asked of the host.
@@ -192,6 +260,8 @@ impl Policy {
             [&lists.plugins, &lists.operations, &lists.users, &lists.environment]
                 .into_iter()
                 .all(|list| list.as_ref().is_none_or(|list| list.len() <= PATTERNS_MAX))
-        })
+        }) && [&self.paths.read, &self.paths.write]
+            .into_iter()
+            .all(|list| list.as_ref().is_none_or(|list| list.len() <= PATTERNS_MAX))
     }
 }

@@ -49,12 +49,25 @@ fn an_empty_list_allows_nothing() {
 }
 
 #[test]
+fn paths_are_limited_where_a_list_says_so() {
+    assert!(policy(json!({})).paths.is_unlimited());
+    let limited = policy(json!({"paths": {"write": []}})).paths;
+    assert!(!limited.is_unlimited());
+    assert_eq!(limited.write.unwrap().len(), 0);
+}
+
+#[test]
 fn what_is_misspelt_or_empty_is_refused() {
     for wrong in [
         json!({"allow": {"plugin": []}}),
         json!({"deny": {"users": [""]}}),
         json!({"alow": {}}),
         json!({"deny": {"paths": ["/etc/"]}}),
+        json!({"paths": {"deny": ["/etc"]}}),
+        json!({"paths": {"read": ["etc"]}}),
+        json!({"paths": {"read": ["/etc/../root"]}}),
+        json!({"paths": {"write": ["/srv/*"]}}),
+        json!({"paths": {"write": ["/".repeat(513)]}}),
     ] {
         assert!(serde_json::from_value::<Policy>(wrong.clone()).is_err(), "{wrong}");
     }

@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+mod confine;
 mod ctx;
 mod doctor;
 mod drain;
@@ -69,6 +70,9 @@ enum Command {
     /// Try a plugin without a manager.
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Take limits on and become a program; called by the runner
+    #[command(hide = true)]
+    Confine(confine::Arguments),
     /// Speak for a running task to its agent; also done when called as `ctx`
     Ctx(ctx::Arguments),
 }
@@ -110,6 +114,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(arguments) => doctor::main(arguments),
         Command::Plugin(PluginCommand::Check(arguments)) => plugin_check::main(&arguments),
         Command::Plugin(PluginCommand::Run(arguments)) => plugin_run::main(&arguments),
+        Command::Confine(arguments) => confine::main(&arguments),
         Command::Ctx(arguments) => ctx::run(arguments),
     };
     exit.into()

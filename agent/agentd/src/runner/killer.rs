@@ -111,28 +111,38 @@ fn sweep_once(reaper: &Reaper, mark: &str, value: &str, ended: &mut HashSet<i32>
 pub async fn kill_marked(agent: &str, marks: &[(&str, Vec<String>)]) {
     let began = Instant::now();
     let mut rounds = 0;
+    // Which processes of the whole host were just replacing their programs. Others come to do so all the time and are not ours.
+    let mut unclear: Option<HashSet<i32>> = None;
     loop {
-        let mut found = Swept::Nothing;
+        let mut still_unclear = HashSet::new();
+        let mut has_killed = false;
         for pid in procfs::all_pids().into_iter().filter(|pid| *pid != procfs::own_pid()) {
-            let one = match procfs::environ(pid) {
-                Environ::Of(variables) if is_marked(&variables, agent, marks) => Swept::Some,
-                Environ::Empty { has_arguments: false } if !procfs::is_of_kernel(pid) => {
-                    Swept::Unclear { for_at_most: REPLACING_MAX }
+            match procfs::environ(pid) {
+                Environ::Of(variables) if is_marked(&variables, agent, marks) => {
+                    tracing::info!(pid, "killing a process that an earlier life of the agent left");
+                    let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+                    has_killed = true;
                 }
-                Environ::Of(_) | Environ::Empty { .. } | Environ::Hidden | Environ::Ended => Swept::Nothing,
-            };
-            found = found.max(one);
-            if one == Swept::Some {
-                tracing::info!(pid, "killing a process that an earlier life of the agent left");
-                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+                Environ::Empty { has_arguments: false } if !procfs::is_of_kernel(pid) => {
+                    still_unclear.insert(pid);
+                }
+                Environ::Of(_) | Environ::Empty { .. } | Environ::Hidden | Environ::Ended => {}
             }
         }
-        match found {
-            Swept::Nothing => return,
-            Swept::Unclear { for_at_most } if began.elapsed() >= for_at_most => return,
-            Swept::Unclear { .. } => {}
-            Swept::Some if rounds >= ROUNDS_MAX => break,
-            Swept::Some => rounds += 1,
+        if has_killed {
+            // What was killed may have started something meanwhile.
+            unclear = None;
+            rounds += 1;
+        } else {
+            let known = unclear.take().unwrap_or_else(|| still_unclear.clone());
+            still_unclear.retain(|pid| known.contains(pid));
+            if still_unclear.is_empty() || began.elapsed() >= REPLACING_MAX {
+                return;
+            }
+            unclear = Some(still_unclear);
+        }
+        if rounds >= ROUNDS_MAX {
+            break;
         }
         tokio::time::sleep(ROUND * (rounds + 1).min(10)).await;
     }

@@ -12,6 +12,7 @@ pub mod ending;
 pub mod environment;
 pub mod job;
 pub mod killer;
+mod launch;
 pub mod lines;
 pub mod mask;
 pub mod oneshot;

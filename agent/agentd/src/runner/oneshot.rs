@@ -19,9 +19,11 @@ use super::ending::{Ending, Stop, judge};
 use super::environment::TASK_MARK;
 use super::job::{Host, Job, new_token};
 use super::killer;
+use super::launch::{self, Invocation};
 use super::pipes::{LinePipe, input_file};
 use super::script;
 use crate::sys::cgroup::TaskCgroup;
+use crate::sys::confine::Confinement;
 use crate::sys::procfs;
 use crate::sys::reaper::Exit;
 use crate::sys::spawn::{Spawn, spawn};
@@ -128,14 +130,22 @@ fn start<'a>(host: &'a Host, job: &'a Job, work: &Path, token: &str, command: &C
     let input = input_file(&job.line(&host.agent)).map_err(|error| here("hand over the task", error))?;
     let dir = c_string(work.as_os_str().as_bytes()).map_err(StartError::Here)?;
     let env = environment(host, job, work, token, command);
+    let reach = launch::reach(host, &job.plugin, work).map_err(StartError::Here)?;
     let cgroup = host.cgroups.as_ref().map(|cgroups| {
         let name = format!("task-{}-{}", job.task_id, job.key.dispatch);
         cgroups.task(&name, &job.limits).map_err(|error| here("limit the task", error))
     });
     let cgroup = cgroup.transpose()?;
+    let confinement = Confinement {
+        cgroup: cgroup.as_ref().filter(|_| job.limits != ResourceLimits::default()).map(|cgroup| cgroup.dir().to_owned()),
+        address_space_bytes: job.limits.memory.filter(|_| cgroup.is_none()).map(|memory| memory.0),
+        reach,
+    };
+    let invocation = Invocation { program: command.program.clone(), args: command.args.clone() };
+    let invocation = invocation.held_to(host, &confinement).map_err(StartError::Here)?;
     let spawned = spawn(&Spawn {
-        program: &command.program,
-        args: &command.args,
+        program: &invocation.program,
+        args: &invocation.args,
         env: &env,
         dir: &dir,
         fds: [input.as_fd(), stdout_end.as_fd(), stderr_end.as_fd(), events_end.as_fd()],
@@ -146,7 +156,9 @@ fn start<'a>(host: &'a Host, job: &'a Job, work: &Path, token: &str, command: &C
         }
         cannot_start(&command.program, error)
     })?;
-    confine(pid, cgroup.as_ref(), job);
+    if let Some(cgroup) = cgroup.as_ref().filter(|_| confinement.cgroup.is_none()) {
+        enter(pid, cgroup);
+    }
     let exit = host.reaper.watch(pid, !job.leaves_processes());
     // If it is over already, its number is still taken: nobody has collected it.
     let start_ticks = procfs::stat(pid.as_raw()).map_or(0, |stat| stat.start_ticks);
@@ -154,27 +166,12 @@ fn start<'a>(host: &'a Host, job: &'a Job, work: &Path, token: &str, command: &C
     Ok(Running { host, job, pid, cgroup, exit, stdout, stderr, events, started: Instant::now(), stop: None, kill_at: None })
 }
 
-/// Puts the process, and what it may have started already, under its limits.
-fn confine(pid: Pid, cgroup: Option<&TaskCgroup>, job: &Job) {
-    match (cgroup, job.limits.memory) {
-        (Some(cgroup), _) => {
-            // One that is over already needs no group.
-            let _ = cgroup.place(pid);
-            for below in procfs::descendants(pid.as_raw()) {
-                let _ = cgroup.place(Pid::from_raw(below));
-            }
-        }
-        (None, Some(memory)) => limit_memory(pid, memory.0),
-        (None, None) => {}
-    }
-}
-
-/// Without control groups each process of a task is limited by itself, by the memory that it has addresses for.
-fn limit_memory(pid: Pid, bytes: u64) {
-    use rustix::process::{Resource, Rlimit, prlimit};
-    let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
-    if let Err(error) = prlimit(rustix::process::Pid::from_raw(pid.as_raw()), Resource::As, limit) {
-        tracing::debug!(%error, "a process cannot be limited; it may be over already");
+/// Puts a process without limits, and what it may have started already, into its group, so that all of it can be found.
+fn enter(pid: Pid, cgroup: &TaskCgroup) {
+    // One that is over already needs no group.
+    let _ = cgroup.place(pid);
+    for below in procfs::descendants(pid.as_raw()) {
+        let _ = cgroup.place(Pid::from_raw(below));
     }
 }
 

@@ -126,6 +126,12 @@ impl Cgroups {
 }
 
 impl TaskCgroup {
+    /// Its folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Moves a process into the group; what it starts from then on is in it too.
     ///
     /// # Errors

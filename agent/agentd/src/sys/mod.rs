@@ -1,6 +1,7 @@
 //! What the agent asks of the kernel: starting processes, waiting for them, looking at them.
 
 pub mod cgroup;
+pub mod confine;
 pub mod descriptors;
 pub mod lookup;
 pub mod memory;

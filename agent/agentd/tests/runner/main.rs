@@ -6,5 +6,6 @@ mod desk;
 mod ends;
 mod leftovers;
 mod output;
+mod paths;
 mod persistent;
 mod rig;

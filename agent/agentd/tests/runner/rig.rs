@@ -128,13 +128,13 @@ impl Rig {
             incarnation,
             reaper: Reaper::start(false).unwrap(),
             environment: BaseEnvironment::of_process("agent-1", &folders.bin(), &folders.state(), &socket),
+            policy: PolicyFile::new(folders.data.join("policy.toml")),
             folders,
             work_dirs: Default::default(),
             scratch: Default::default(),
             pools: Default::default(),
             speakers: Default::default(),
             manager: Manager::Alone(RefCell::default()),
-            policy: PolicyFile::new(PathBuf::new()),
             cgroups: None,
         });
         let listener = server::listen(&socket).unwrap();

@@ -19,9 +19,11 @@ use crate::runner::ending::{Ending, Stop, judge_done, stopped};
 use crate::runner::environment::{PERSISTENT_MARK, WORKER_MARK};
 use crate::runner::job::{Host, Job, Plugin, new_token};
 use crate::runner::killer;
+use crate::runner::launch::{self, Invocation};
 use crate::runner::lines::Line;
 use crate::runner::oneshot::{EVENT_LINE_BYTES_MAX, c_string};
 use crate::runner::pipes::LinePipe;
+use crate::sys::confine::Confinement;
 use crate::sys::reaper::Exit;
 use crate::sys::spawn::{Spawn, spawn};
 
@@ -91,9 +93,14 @@ impl Worker {
             reason: Some(reason),
             exit_code: None,
         })?;
+        let declined = |reason| Ending { outcome: Outcome::Refused, reason: Some(reason), exit_code: None };
+        let reach = launch::reach(host, plugin, &host.folders.work()).map_err(declined)?;
+        let invocation = Invocation { program: command.program.clone(), args: vec![command.program.clone()] };
+        let confinement = Confinement { reach, ..Confinement::default() };
+        let invocation = invocation.held_to(host, &confinement).map_err(declined)?;
         let spawned = spawn(&Spawn {
-            program: &command.program,
-            args: std::slice::from_ref(&command.program),
+            program: &invocation.program,
+            args: &invocation.args,
             env: &command.env,
             dir: &command.dir,
             fds: [stdin_end.as_fd(), stdout_end.as_fd(), stderr_end.as_fd(), events_end.as_fd()],
