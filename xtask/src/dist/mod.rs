@@ -44,6 +44,8 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     let libc = arguments.libc.unwrap_or_else(Libc::best);
     let effort = if arguments.quick { Effort::Quick } else { Effort::Full };
     let dist = arguments.out.clone().unwrap_or_else(|| root().join("dist"));
+    // The packers work in folders of their own.
+    let dist = std::path::absolute(&dist).map_err(|error| format!("{} is no folder: {error}", dist.display()))?;
     make_folder(&dist)?;
     if arguments.agent_only {
         return programs::agent(libc, effort, arguments.revision, &dist).map(drop);
