@@ -14,7 +14,9 @@ use reqwest::Url;
 use crate::clock;
 use crate::cmd::runtime;
 use crate::identity::{self, Identity};
+use crate::policy::{self, PolicyFile};
 use crate::settings::{DEFAULT_FILE, Settings, service_socket};
+use crate::sys::confine::can_limit_paths;
 
 const ACCOUNT: &str = "conductor-agent";
 const JOIN: &str = "conductor-agent enroll STRING, with a string that `conductor agents token create` prints";
@@ -52,6 +54,7 @@ pub fn examine(file: Option<PathBuf>) -> Findings {
         Err(error) => findings.warning("disk", format!("{}: {error}", settings.data_dir.display()), "see the data folder"),
     }
     findings.clock_is_kept();
+    policy(&mut findings);
     let identity = match Identity::load(&identity::folder(&settings.data_dir)) {
         Ok(identity) => identity,
         Err(error) => {
@@ -77,6 +80,22 @@ pub fn examine(file: Option<PathBuf>) -> Findings {
     runner(&settings, &user, &mut findings);
     controllers(&user, &mut findings);
     findings
+}
+
+/// What the host forbids must be understood, or nothing runs.
+fn policy(findings: &mut Findings) {
+    if !Path::new(policy::DEFAULT_FILE).exists() {
+        return;
+    }
+    match PolicyFile::new(policy::DEFAULT_FILE.into()).policy() {
+        Err(reason) => findings.bad("policy", reason, "mend the file"),
+        Ok(policy) if !policy.paths.is_unlimited() && !can_limit_paths() => findings.bad(
+            "policy",
+            "it limits paths, which this kernel cannot do, so that every task is refused".to_owned(),
+            "boot Linux 5.13 or newer with Landlock among its security modules, or take [paths] out of the file",
+        ),
+        Ok(_) => findings.good("policy", "is understood"),
+    }
 }
 
 /// Whether the manager takes connections.

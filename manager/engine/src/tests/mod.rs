@@ -19,5 +19,6 @@ mod random;
 mod retries;
 mod server_work;
 mod switches;
+mod tables;
 mod timeouts;
 mod waiting;
