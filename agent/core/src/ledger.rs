@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use conductor_model::{Outcome, TaskId};
-use conductor_wire::amqp::{CancelOrder, TaskEnvelope, TaskEvent, TaskEventKind, TaskFinished};
+use conductor_wire::amqp::{CancelOrder, TaskEnvelope, TaskEvent, TaskEventKind};
 use rustc_hash::FxHashMap;
 use serde_json::Map;
 
 use crate::limits::WAITING_MAX;
+use crate::outcome::{ended_unstarted, final_event, finish, is_worth_repeating};
 use crate::record::{ProcessMark, Record, TaskKey, TaskResult};
 use crate::recovery::give_up;
 use crate::reported::{Report, Reported};
@@ -377,47 +378,5 @@ impl Ledger {
             step.journal.push(Record::Starting { key: TaskKey::of(&held.envelope) });
             step.effects.push(Effect::Start(held.envelope.clone()));
         }
-    }
-}
-
-/// A result of an earlier dispatch answers for a later one, unless it only says that nothing came of it here.
-fn is_worth_repeating(outcome: Outcome) -> bool {
-    match outcome {
-        Outcome::Succeeded
-        | Outcome::NotNeeded
-        | Outcome::Failed
-        | Outcome::FailedTerminally
-        | Outcome::TimedOut
-        | Outcome::OutOfMemory => true,
-        Outcome::Cancelled | Outcome::Lost | Outcome::Refused => false,
-    }
-}
-
-pub(crate) fn finish(held: &mut Held, result: Arc<TaskResult>, step: &mut Step) {
-    held.state = State::Done(result.clone());
-    step.journal.push(Record::Done { key: TaskKey::of(&held.envelope), result: result.clone() });
-    step.effects.push(Effect::Deliver { envelope: held.envelope.clone(), result });
-}
-
-/// The end of a task that was never begun here, or of which nobody knows how far it came.
-pub(crate) fn ended_unstarted(outcome: Outcome, reason: String, now: Moment) -> TaskFinished {
-    TaskFinished {
-        outcome,
-        output: Map::new(),
-        output_by_reference: false,
-        reason: Some(reason),
-        exit_code: None,
-        started_at: None,
-        ended_at: now.here,
-        log_lines: 0,
-    }
-}
-
-fn final_event(envelope: &TaskEnvelope, finished: TaskFinished) -> TaskEvent {
-    TaskEvent {
-        task_id: envelope.task_id,
-        dispatch: envelope.dispatch,
-        workflow_id: envelope.workflow_id,
-        event: TaskEventKind::Finished(finished),
     }
 }

@@ -12,6 +12,7 @@
 
 pub mod ledger;
 pub mod limits;
+mod outcome;
 pub mod policy;
 pub mod record;
 mod recovery;

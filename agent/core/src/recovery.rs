@@ -6,8 +6,9 @@ use conductor_model::Outcome;
 use conductor_wire::amqp::TaskEnvelope;
 use serde_json::Map;
 
-use crate::ledger::{Held, Ledger, State, ended_unstarted, finish};
+use crate::ledger::{Held, Ledger, State};
 use crate::limits::RERUNS_MAX;
+use crate::outcome::{ended_unstarted, finish};
 use crate::record::{ProcessMark, Record, TaskKey, TaskResult};
 use crate::step::{Effect, Moment, Step};
 

@@ -16,6 +16,7 @@ mod events;
 mod everything_killed;
 mod fixtures;
 mod identity;
+mod installation;
 mod manager_killed;
 mod misbehaving_plugins;
 mod placing;

@@ -8,6 +8,8 @@ pub mod line;
 pub mod outlet;
 pub mod process;
 pub mod renewal;
+mod result;
+mod segment;
 pub mod serve;
 pub mod spool;
 pub mod transfer;
@@ -23,7 +25,6 @@ use conductor_agent_core::policy::Ask;
 use conductor_agent_core::{TaskKey, TaskResult};
 use conductor_model::{AgentId, Outcome};
 use conductor_plugin::Mode;
-use conductor_wire::amqp::TaskFinished;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::sync::{Mutex, Notify, watch};
@@ -32,7 +33,6 @@ use super::environment::{PERSISTENT_MARK, TASK_MARK};
 use super::job::new_token;
 use super::mask::Mask;
 use super::{BaseEnvironment, Ending, Folders, Host, Job, Plugin, Stop, Voice, killer, oneshot, persistent};
-use crate::clock;
 use crate::ctx::{Manager, server};
 use crate::plugins;
 use crate::policy::PolicyFile;
@@ -42,10 +42,9 @@ use crate::sys::procfs;
 use crate::sys::reaper::Reaper;
 use line::AgentLine;
 use outlet::ToAgent;
+use result::result_of;
 use spool::Spool;
 
-/// Longest reason in characters.
-const REASON_CHARS_MAX: usize = 4000;
 /// Most plugins whose manifests are kept read.
 const PLUGINS_MAX: usize = 64;
 
@@ -394,28 +393,6 @@ async fn pour(desk: Weak<Desk>) {
         }
         let woken = held.pour.notified();
         woken.await;
-    }
-}
-
-fn result_of(ending: Ending, outlet: &ToAgent, voice: &Voice) -> TaskResult {
-    let log_lines = voice.finish_log();
-    let mut said = voice.said.borrow_mut();
-    let reason = ending
-        .reason
-        .map(|reason| voice.blot(reason))
-        .map(|reason| if reason.len() > REASON_CHARS_MAX { reason.chars().take(REASON_CHARS_MAX).collect() } else { reason });
-    TaskResult {
-        finished: TaskFinished {
-            outcome: ending.outcome,
-            output: said.take_output(),
-            output_by_reference: false,
-            reason,
-            exit_code: ending.exit_code,
-            started_at: outlet.started_at.get(),
-            ended_at: clock::now(),
-            log_lines,
-        },
-        properties: std::mem::take(&mut said.properties),
     }
 }
 

@@ -9,14 +9,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
 
-use conductor_model::{LogLine, LogStream, TaskId, TenantName, Timestamp};
-use serde::Deserialize;
+use conductor_model::{TenantName, Timestamp};
 use serde_json::value::RawValue;
 
-use crate::link::message::{Fill, json};
+use super::segment::{Marks, Segment, read_lines, remove, shed_segment, write_line, write_lines};
+use crate::link::message::Fill;
 
 /// Most bytes of lines that wait in memory.
 const MEMORY_BYTES_MAX: usize = 512 * 1024;
@@ -28,9 +28,6 @@ const BATCHES_BEFORE_FILLING: usize = 4;
 const SEGMENT_BYTES: u64 = 1024 * 1024;
 /// Ending of segment files.
 const ENDING: &str = "lines";
-/// Marks a debug line in a segment file.
-const DEBUG_MARK: &str = "d";
-const PLAIN_MARK: &str = "-";
 
 /// A log line on its way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,55 +38,6 @@ pub struct Waiting {
     pub is_debug: bool,
     /// The `LogLine`.
     pub json: String,
-}
-
-/// One segment file.
-#[derive(Debug)]
-struct Segment {
-    path: PathBuf,
-    bytes: u64,
-    has_debug: bool,
-    /// Whether only marks of dropped lines are left in it.
-    is_shed: bool,
-}
-
-/// What was dropped of one task.
-#[derive(Debug)]
-struct Dropped {
-    tenant: TenantName,
-    /// The first number that is free now: the mark takes it.
-    seq: u64,
-    count: u64,
-}
-
-/// Lines that were dropped, by task.
-#[derive(Debug, Default)]
-struct Marks(BTreeMap<TaskId, Dropped>);
-
-/// What a mark needs of a line.
-#[derive(Deserialize)]
-struct Head {
-    task_id: TaskId,
-    seq: u64,
-}
-
-impl Marks {
-    fn note(&mut self, line: &Waiting) {
-        if let Ok(Head { task_id, seq }) = serde_json::from_str(&line.json) {
-            self.0.entry(task_id).or_insert_with(|| Dropped { tenant: line.tenant.clone(), seq, count: 0 }).count += 1;
-        }
-    }
-
-    /// The marks as lines.
-    fn take(&mut self, what: &str, at: Timestamp) -> Vec<Waiting> {
-        let all = std::mem::take(&mut self.0).into_iter();
-        all.map(|(task_id, Dropped { tenant, seq, count })| {
-            let text = format!("[{count} {what} were dropped: they could not be sent, and this host keeps no more]");
-            let line = LogLine { task_id, seq, at, stream: LogStream::Event, text };
-            Waiting { tenant, is_debug: false, json: json(&line) }
-        })
-        .collect()
-    }
 }
 
 /// The lines of one agent's tasks.
@@ -176,7 +124,7 @@ impl Spool {
             return;
         }
         if let Err(error) = self.write(&line, now) {
-            if self.unwritten.0.is_empty() {
+            if self.unwritten.is_empty() {
                 tracing::warn!(path = %self.dir.display(), %error, "log lines cannot be kept; they are dropped until they can");
             }
             self.tail = None;
@@ -327,66 +275,11 @@ impl Spool {
     }
 }
 
-/// Drops debug lines, or all, and leaves marks.
-fn shed_segment(segment: &mut Segment, debug_only: bool, now: Timestamp) -> io::Result<()> {
-    let mut marks = Marks::default();
-    let (dropped, mut kept): (Vec<_>, Vec<_>) =
-        read_lines(&segment.path)?.into_iter().partition(|line| line.is_debug || !debug_only);
-    dropped.iter().for_each(|line| marks.note(line));
-    kept.extend(marks.take(if debug_only { "debug lines" } else { "log lines" }, now));
-    let beside = segment.path.with_extension("new");
-    let (bytes, _) = write_lines(&beside, kept.iter())?;
-    fs::rename(&beside, &segment.path)?;
-    segment.bytes = bytes;
-    segment.has_debug = false;
-    segment.is_shed |= !debug_only;
-    Ok(())
-}
-
-fn write_lines<'a>(path: &Path, lines: impl Iterator<Item = &'a Waiting>) -> io::Result<(u64, bool)> {
-    let mut out = BufWriter::new(File::create(path)?);
-    let (mut bytes, mut has_debug) = (0, false);
-    for line in lines {
-        bytes += write_line(&mut out, line)?;
-        has_debug |= line.is_debug;
-    }
-    out.flush()?;
-    Ok((bytes, has_debug))
-}
-
-/// JSON has no line ends of its own.
-fn write_line(out: &mut impl Write, line: &Waiting) -> io::Result<u64> {
-    let mark = if line.is_debug { DEBUG_MARK } else { PLAIN_MARK };
-    let tenant = line.tenant.as_str();
-    writeln!(out, "{mark} {tenant} {}", line.json)?;
-    Ok((mark.len() + tenant.len() + line.json.len() + 3) as u64)
-}
-
-/// Lines of a file. A last line that was written in part is left out.
-fn read_lines(path: &Path) -> io::Result<Vec<Waiting>> {
-    let mut lines = Vec::new();
-    for text in BufReader::new(File::open(path)?).split(b'\n') {
-        let Ok(text) = String::from_utf8(text?) else { continue };
-        let mut parts = text.splitn(3, ' ');
-        if let (Some(mark), Some(tenant), Some(json)) = (parts.next(), parts.next(), parts.next())
-            && let Ok(tenant) = tenant.parse()
-            && serde_json::from_str::<Head>(json).is_ok()
-        {
-            lines.push(Waiting { tenant, is_debug: mark == DEBUG_MARK, json: json.to_owned() });
-        }
-    }
-    Ok(lines)
-}
-
-fn remove(path: &Path) {
-    if let Err(error) = fs::remove_file(path) {
-        tracing::warn!(path = %path.display(), %error, "a file with log lines cannot be removed");
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::link::message::json;
+    use conductor_model::{LogLine, LogStream, TaskId};
 
     const NOW: Timestamp = Timestamp(7);
 
