@@ -269,16 +269,17 @@ def site_deploy(world: World) -> None:
 def figures_at_rest(world: World) -> None:
     """What the installed agent takes when nothing is to be done."""
     guest = world.agent
+    units = ("conductor-agent.service", "conductor-runner@conductor-agent.service")
+    pids = {unit: guest.do(f"systemctl show --property=MainPID --value {unit}").strip() for unit in units}
+    for unit, pid in pids.items():
+        expect(pid not in ("", "0"), f"{unit} does not run")
+    before = {unit: ticks(guest.do(f"cat /proc/{pid}/stat")) for unit, pid in pids.items()}
+    time.sleep(REST_S)
     total = 0
-    for unit in ("conductor-agent.service", "conductor-runner@conductor-agent.service"):
-        pid = guest.do(f"systemctl show --property=MainPID --value {unit}").strip()
-        if pid in ("", "0"):
-            raise Failed(f"{unit} does not run")
+    for unit, pid in pids.items():
+        spent = ticks(guest.do(f"cat /proc/{pid}/stat")) - before[unit]
         rss = int(re.search(r"VmRSS:\s+(\d+)", guest.do(f"cat /proc/{pid}/status"))[1])
-        before = ticks(guest.do(f"cat /proc/{pid}/stat"))
-        time.sleep(REST_S)
-        after = ticks(guest.do(f"cat /proc/{pid}/stat"))
-        percent = (after - before) / 100 / REST_S * 100
+        percent = spent / 100 / REST_S * 100
         world.figures[f"{unit} at rest"] = f"{rss / 1024:.1f} MiB resident, {percent:.2f} % of a (slow) processor"
         expect(rss <= AGENT_RSS_KIB_MAX, f"{unit} takes {rss} KiB at rest, more than {AGENT_RSS_KIB_MAX}")
         total += rss

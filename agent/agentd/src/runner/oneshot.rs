@@ -200,7 +200,7 @@ fn environment(host: &Host, job: &Job, work: &Path, token: &str, command: &Comma
 }
 
 /// Removes the group of a task that is over, once what was killed in it is gone. A service that may stay keeps it.
-async fn leave(cgroup: &TaskCgroup, may_stay: bool) {
+pub(super) async fn leave(cgroup: &TaskCgroup, may_stay: bool) {
     for _ in 0..LEAVE_ROUNDS_MAX {
         if cgroup.members().is_empty() || may_stay {
             break;
@@ -211,7 +211,7 @@ async fn leave(cgroup: &TaskCgroup, may_stay: bool) {
 }
 
 /// The kernel ended it, or a part of it: that is what the failure comes from, whatever else was said.
-fn out_of_memory(exit_code: Option<i32>, limits: &ResourceLimits) -> Ending {
+pub(super) fn out_of_memory(exit_code: Option<i32>, limits: &ResourceLimits) -> Ending {
     let limit = limits.memory.map_or_else(|| "than the host has".to_owned(), |memory| format!("than {} bytes", memory.0));
     let reason = format!("it used more memory {limit} and was ended by the kernel");
     Ending { outcome: Outcome::OutOfMemory, reason: Some(reason), exit_code }

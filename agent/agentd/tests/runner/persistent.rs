@@ -113,3 +113,24 @@ fn done_with_another_task_counts_for_nothing() {
         rig.host.pools.close();
     });
 }
+
+#[test]
+fn tasks_with_limits_have_a_process_that_lives_under_them() {
+    on_a_host(|rig| async move {
+        let free = pid(&rig).await;
+        let memory = Some(conductor_model::size::ByteSize(512 << 20));
+        let limits = conductor_model::ResourceLimits { memory, ..Default::default() };
+        let limited = async || {
+            let how = How { limits: limits.clone(), ..How::default() };
+            let ended = rig.run_how(&plugin("echo"), "pid", how).await;
+            assert_eq!(ended.ending.outcome, Outcome::Succeeded, "{}", ended.reason());
+            ended.output["pid"].as_i64().unwrap()
+        };
+        let first = limited().await;
+        let held_to = std::fs::read_to_string(format!("/proc/{first}/limits")).unwrap();
+        assert!(held_to.lines().any(|line| line.starts_with("Max address space") && line.contains("536870912")), "{held_to}");
+        assert_eq!(limited().await, first);
+        assert_eq!(pid(&rig).await, free, "tasks without limits keep their own process");
+        rig.host.pools.close();
+    });
+}

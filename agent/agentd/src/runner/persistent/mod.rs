@@ -1,8 +1,10 @@
 //! One process for many tasks: for operations that are too small to pay for a process each.
 //!
 //! A worker is a process and the local task that attends it. It has one job at a time; idle workers of a plugin wait in its
-//! pool, the one used last is used first, and one that nobody needs for a while is ended.
+//! pool, the one used last is used first, and one that nobody needs for a while is ended. Tasks with limits have workers that
+//! live under these limits, in a pool of their own.
 
+mod command;
 mod worker;
 
 use std::cell::RefCell;
@@ -10,6 +12,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use conductor_model::Outcome;
+use conductor_model::definition::ResourceLimits;
 use tokio::sync::{mpsc, oneshot};
 
 use super::ending::Ending;
@@ -38,15 +41,15 @@ pub struct Pools {
 }
 
 impl Pools {
-    fn take_idle(&self, digest: &str) -> Option<mpsc::Sender<Assignment>> {
-        self.pools.borrow_mut().get_mut(digest)?.idle.pop()
+    fn take_idle(&self, pool: &str) -> Option<mpsc::Sender<Assignment>> {
+        self.pools.borrow_mut().get_mut(pool)?.idle.pop()
     }
 
-    fn put_idle(&self, digest: &str, worker: mpsc::Sender<Assignment>) {
+    fn put_idle(&self, pool: &str, worker: mpsc::Sender<Assignment>) {
         let mut pools = self.pools.borrow_mut();
-        match pools.get_mut(digest) {
+        match pools.get_mut(pool) {
             Some(pool) => pool.idle.push(worker),
-            None => drop(pools.insert(digest.to_owned(), Pool { idle: vec![worker] })),
+            None => drop(pools.insert(pool.to_owned(), Pool { idle: vec![worker] })),
         }
     }
 
@@ -56,13 +59,22 @@ impl Pools {
     }
 }
 
+/// What the workers for a job are kept apart by: plugin and limits.
+fn pool_of(job: &Job) -> String {
+    if job.limits == ResourceLimits::default() {
+        job.plugin.digest.clone()
+    } else {
+        format!("{} {:?}", job.plugin.digest, job.limits)
+    }
+}
+
 /// Runs a task of a persistent plugin to its end.
 pub async fn run(host: &Rc<Host>, job: &Rc<Job>) -> Ending {
-    let digest = &job.plugin.digest;
+    let pool = pool_of(job);
     for _ in 0..HANDOVERS_MAX {
-        let worker = match host.pools.take_idle(digest) {
+        let worker = match host.pools.take_idle(&pool) {
             Some(worker) => worker,
-            None => match Worker::start(host, &job.plugin) {
+            None => match Worker::start(host, job, &pool) {
                 Ok(worker) => worker,
                 Err(ending) => return ending,
             },

@@ -1,12 +1,11 @@
 //! One process of a persistent plugin, and the local task that attends it.
 
 use std::collections::VecDeque;
-use std::ffi::CString;
 use std::os::fd::AsFd;
-use std::os::unix::ffi::OsStrExt;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
+use conductor_model::definition::ResourceLimits;
 use conductor_model::limits::LOG_LINE_BYTES_MAX;
 use conductor_model::{LogStream, Outcome};
 use nix::unistd::Pid;
@@ -16,18 +15,20 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::runner::collector::Heard;
 use crate::runner::ending::{Ending, Stop, judge_done, stopped};
-use crate::runner::environment::{PERSISTENT_MARK, WORKER_MARK};
+use crate::runner::environment::WORKER_MARK;
 use crate::runner::job::{Host, Job, Plugin, new_token};
 use crate::runner::killer;
 use crate::runner::launch::{self, Invocation};
 use crate::runner::lines::Line;
-use crate::runner::oneshot::{EVENT_LINE_BYTES_MAX, c_string};
+use crate::runner::oneshot::{EVENT_LINE_BYTES_MAX, leave, out_of_memory};
 use crate::runner::pipes::LinePipe;
+use crate::sys::cgroup::TaskCgroup;
 use crate::sys::confine::Confinement;
 use crate::sys::reaper::Exit;
 use crate::sys::spawn::{Spawn, spawn};
 
 use super::Assignment;
+use super::command::command;
 
 /// How long a worker without work is kept.
 const IDLE_MAX: Duration = Duration::from_secs(60);
@@ -45,7 +46,11 @@ struct Current {
 pub(super) struct Worker {
     host: Weak<Host>,
     plugin: Rc<Plugin>,
+    /// The pool that it waits in.
+    pool: String,
+    limits: ResourceLimits,
     pid: Pid,
+    cgroup: Option<TaskCgroup>,
     /// What its children are known by.
     id: String,
     token: String,
@@ -76,7 +81,8 @@ enum Happened {
 }
 
 impl Worker {
-    pub(super) fn start(host: &Rc<Host>, plugin: &Rc<Plugin>) -> Result<mpsc::Sender<Assignment>, Ending> {
+    pub(super) fn start(host: &Rc<Host>, job: &Job, pool: &str) -> Result<mpsc::Sender<Assignment>, Ending> {
+        let plugin = &job.plugin;
         let refused = |what: &str, error: std::io::Error| Ending {
             outcome: Outcome::Refused,
             reason: Some(format!("cannot {what}: {error}")),
@@ -95,8 +101,14 @@ impl Worker {
         })?;
         let declined = |reason| Ending { outcome: Outcome::Refused, reason: Some(reason), exit_code: None };
         let reach = launch::reach(host, plugin, &host.folders.work()).map_err(declined)?;
+        let cgroup = host.cgroups.as_ref().map(|cgroups| cgroups.task(&format!("task-worker-{id}"), &job.limits));
+        let cgroup = cgroup.transpose().map_err(|error| refused("limit the plugin's process", error))?;
+        let confinement = Confinement {
+            cgroup: cgroup.as_ref().map(|cgroup| cgroup.dir().to_owned()),
+            address_space_bytes: job.limits.memory.filter(|_| cgroup.is_none()).map(|memory| memory.0),
+            reach,
+        };
         let invocation = Invocation { program: command.program.clone(), args: vec![command.program.clone()] };
-        let confinement = Confinement { reach, ..Confinement::default() };
         let invocation = invocation.held_to(host, &confinement).map_err(declined)?;
         let spawned = spawn(&Spawn {
             program: &invocation.program,
@@ -105,17 +117,22 @@ impl Worker {
             dir: &command.dir,
             fds: [stdin_end.as_fd(), stdout_end.as_fd(), stderr_end.as_fd(), events_end.as_fd()],
         });
-        let pid = spawned.map_err(|error| Ending {
-            outcome: Outcome::Failed,
-            reason: Some(format!("cannot start {}: {}", command.program.to_string_lossy(), error.desc())),
-            exit_code: None,
+        let pid = spawned.map_err(|error| {
+            if let Some(cgroup) = &cgroup {
+                cgroup.remove();
+            }
+            let reason = Some(format!("cannot start {}: {}", command.program.to_string_lossy(), error.desc()));
+            Ending { outcome: Outcome::Failed, reason, exit_code: None }
         })?;
         let exit = host.reaper.watch(pid, true);
         let (sender, inbox) = mpsc::channel(1);
         let worker = Self {
             host: Rc::downgrade(host),
             plugin: plugin.clone(),
+            pool: pool.to_owned(),
+            limits: job.limits.clone(),
             pid,
+            cgroup,
             id,
             token,
             exit,
@@ -154,13 +171,18 @@ impl Worker {
                 Happened::Time => self.time_passed(),
             }
         }
-        let Some(host) = self.host.upgrade() else {
-            killer::kill_tree(self.pid);
-            return;
-        };
+        let Some(host) = self.host.upgrade() else { return self.kill() };
         self.inbox.close();
+        if let Some(cgroup) = &self.cgroup {
+            cgroup.kill();
+        }
         killer::sweep(&host.reaper, WORKER_MARK, &self.id).await;
         self.read_rest(&host);
+        let mut ran_out_of_memory = false;
+        if let Some(cgroup) = self.cgroup.take() {
+            ran_out_of_memory = cgroup.ran_out_of_memory();
+            leave(&cgroup, false).await;
+        }
         if let Some(current) = self.current.take() {
             let (outcome, reason) = match &current.stop {
                 Some(stop) => stopped(stop),
@@ -170,8 +192,19 @@ impl Worker {
                 Some(Exit::Code(code)) => Some(code),
                 Some(Exit::Signal(_) | Exit::Unknown) | None => None,
             };
-            self.finish(&host, current, Ending { outcome, reason, exit_code });
+            let ending = match &current.stop {
+                None if ran_out_of_memory => out_of_memory(exit_code, &self.limits),
+                _ => Ending { outcome, reason, exit_code },
+            };
+            self.finish(&host, current, ending);
         }
+    }
+
+    fn kill(&self) {
+        if let Some(cgroup) = &self.cgroup {
+            cgroup.kill();
+        }
+        killer::kill_tree(self.pid);
     }
 
     fn last_words(&self, current: &Current) -> String {
@@ -276,7 +309,7 @@ impl Worker {
         let ending = judge_done(success, &current.job.voice.said.borrow());
         self.idle_since = Instant::now();
         if let Some(own) = self.own.upgrade() {
-            host.pools.put_idle(&self.plugin.digest, own);
+            host.pools.put_idle(&self.pool, own);
         }
         self.finish(host, current, ending);
     }
@@ -303,14 +336,14 @@ impl Worker {
             Some(current) if current.stop.is_some() => {
                 if current.kill_at.is_some_and(|at| now >= at) {
                     current.kill_at = None;
-                    killer::kill_tree(self.pid);
+                    self.kill();
                 }
                 return;
             }
             Some(current) => current.job.run_timeout.filter(|limit| now >= current.started + *limit),
             None if self.farewell && now >= self.idle_since + FAREWELL => {
                 self.idle_since = now;
-                return killer::kill_tree(self.pid);
+                return self.kill();
             }
             None if !self.farewell && now >= self.idle_since + IDLE_MAX => return self.let_go(),
             None => return,
@@ -354,29 +387,4 @@ async fn asked(stop: &mut Option<tokio::sync::watch::Receiver<Option<Stop>>>) {
         return;
     }
     std::future::pending::<()>().await;
-}
-
-struct WorkerCommand {
-    program: CString,
-    env: Vec<CString>,
-    dir: CString,
-}
-
-fn command(host: &Host, plugin: &Plugin, id: &str, token: &str) -> Result<WorkerCommand, String> {
-    let Some(entrypoint) = &plugin.manifest.entrypoint else {
-        return Err("the plugin's manifest names no entrypoint".to_owned());
-    };
-    let program = c_string(plugin.dir.join(entrypoint).as_os_str().as_bytes())?;
-    let dir = host.folders.work();
-    let dir = c_string(dir.as_os_str().as_bytes())?;
-    let added: [(&str, &[u8]); 6] = [
-        (PERSISTENT_MARK, host.incarnation.as_bytes()),
-        (WORKER_MARK, id.as_bytes()),
-        ("CONDUCTOR_CTX_TOKEN", token.as_bytes()),
-        ("CONDUCTOR_WORK_DIR", dir.as_bytes()),
-        ("TMPDIR", dir.as_bytes()),
-        ("CONDUCTOR_PLUGIN_DIR", plugin.dir.as_os_str().as_bytes()),
-    ];
-    let env = host.environment.with(&plugin.manifest.environment, &added);
-    Ok(WorkerCommand { program, env, dir })
 }
