@@ -9,6 +9,7 @@ mod counters;
 mod definitions;
 mod documents;
 mod feed;
+mod flusher;
 mod limited_starts;
 mod logs;
 mod migrate;

@@ -1,11 +1,13 @@
 //! Opening the database file.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 use thiserror::Error;
 
+use super::flusher::Flush;
 use super::migrate;
 use super::search::{add_functions, watch};
 
@@ -59,6 +61,15 @@ pub enum OpenError {
         /// Which step.
         number: i64,
     },
+    /// The log that commits go to cannot be opened.
+    #[error("cannot open the database's log {}", path.display())]
+    Log {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// The writer's thread could not be started.
     #[error("cannot start the database's thread")]
     Thread {
@@ -68,13 +79,21 @@ pub enum OpenError {
     },
 }
 
-/// The one connection that writes, with the schema brought up to date.
-pub(super) fn writer(path: &Path) -> Result<Connection, OpenError> {
+/// The one connection that writes, with the schema brought up to date, and what puts its commits on the disk.
+pub(super) fn writer(path: &Path) -> Result<(Connection, Flush), OpenError> {
     let failed = |source| OpenError::Open { path: path.to_owned(), source };
     let mut connection = Connection::open(path).map_err(failed)?;
-    configure(&connection, WRITER_CACHE_KIB).map_err(failed)?;
+    let mode = configure(&connection, WRITER_CACHE_KIB).map_err(failed)?;
     migrate::migrate(&mut connection)?;
-    Ok(connection)
+    if mode != "wal" {
+        return Ok((connection, Box::new(|| Ok(()))));
+    }
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let log = PathBuf::from(log);
+    // The file stays the same as long as this connection is open.
+    let file = File::open(&log).map_err(|source| OpenError::Log { path: log, source })?;
+    Ok((connection, Box::new(move || file.sync_data())))
 }
 
 /// A connection that only reads.
@@ -88,17 +107,18 @@ pub(super) fn reader(path: &Path) -> Result<Connection, rusqlite::Error> {
     Ok(connection)
 }
 
-fn configure(connection: &Connection, cache_kib: i64) -> Result<(), rusqlite::Error> {
+/// Answers the journal's mode: `wal`, or on a file system that cannot do that another, slower one, which is as safe.
+fn configure(connection: &Connection, cache_kib: i64) -> Result<String, rusqlite::Error> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    // The answer is the mode; a file system that cannot do WAL keeps another, slower one, which is as safe.
-    connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))?;
-    // An answered request survives the loss of power: every commit is flushed.
-    connection.pragma_update(None, "synchronous", "FULL")?;
+    let mode = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))?;
+    // An answered request survives the loss of power. In the mode `wal` SQLite flushes what checkpoints and a beginning log
+    // need, and the flusher every commit before it is answered (https://www.sqlite.org/pragma.html#pragma_synchronous).
+    connection.pragma_update(None, "synchronous", if mode == "wal" { "NORMAL" } else { "FULL" })?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "cache_size", -cache_kib)?;
     connection.pragma_update_and_check(None, "wal_autocheckpoint", CHECKPOINT_PAGES, |_| Ok(()))?;
     connection.pragma_update_and_check(None, "journal_size_limit", WAL_BYTES_KEPT, |_| Ok(()))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
-    Ok(())
+    Ok(mode)
 }

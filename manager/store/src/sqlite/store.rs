@@ -36,7 +36,8 @@ impl SqliteStore {
     /// # Errors
     /// When the file cannot be opened, is not ours, or was written by a newer program.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let writer = Writer::start(open::writer(path)?)?;
+        let (connection, flush) = open::writer(path)?;
+        let writer = Writer::start(connection, flush)?;
         Ok(Self { writer, readers: Readers::new(path.to_owned()) })
     }
 

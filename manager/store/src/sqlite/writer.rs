@@ -2,7 +2,7 @@
 //!
 //! Jobs come over a bounded channel. Whatever waits is put into one transaction (group commit), each job behind a
 //! savepoint of its own, so that one that fails leaves nothing behind and takes no other with it. Callers are answered
-//! after the commit.
+//! after the commit, once the disk has it: `flusher` waits for that.
 
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SendError, SyncSender, sync_channel};
@@ -12,6 +12,7 @@ use rusqlite::Connection;
 
 use super::OpenError;
 use super::codec::During;
+use super::flusher::{Answers, Flush, Flusher};
 use crate::{Done, StoreError};
 
 /// Jobs that wait at most; who submits more waits.
@@ -43,12 +44,13 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread.
-    pub(super) fn start(connection: Connection) -> Result<Self, OpenError> {
+    /// Starts the thread. `flush` puts on the disk what the connection has committed.
+    pub(super) fn start(connection: Connection, flush: Flush) -> Result<Self, OpenError> {
         let (jobs, inbox) = sync_channel(JOBS_WAITING_MAX);
+        let flusher = Flusher::start(flush)?;
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || run(&connection, &inbox))
+            .spawn(move || run(&connection, flusher, &inbox))
             .map_err(|source| OpenError::Thread { source })?;
         Ok(Self { jobs, thread: Mutex::new(Some(thread)) })
     }
@@ -99,7 +101,7 @@ impl Drop for Writer {
     }
 }
 
-fn run(connection: &Connection, inbox: &Receiver<Message>) {
+fn run(connection: &Connection, flusher: Flusher, inbox: &Receiver<Message>) {
     let mut open = true;
     while open {
         let Ok(Message::Job(first)) = inbox.recv() else { break };
@@ -114,16 +116,21 @@ fn run(connection: &Connection, inbox: &Receiver<Message>) {
                 Err(_) => break,
             }
         }
-        commit_group(connection, jobs);
+        let answers = match flusher.failure() {
+            Some(error) => jobs.into_iter().map(|job| (job.done, Err(error.clone()))).collect(),
+            None => commit_group(connection, jobs),
+        };
+        flusher.answer(answers);
     }
+    flusher.close();
     if let Err(error) = connection.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)") {
         tracing::warn!(%error, "the database was not tidied at its close; the next start does it");
     }
 }
 
-fn commit_group(connection: &Connection, jobs: Vec<Job>) {
+fn commit_group(connection: &Connection, jobs: Vec<Job>) -> Answers {
     let began = execute(connection, "BEGIN IMMEDIATE", "begin a transaction");
-    let mut answers: Vec<(Done, Result<(), StoreError>)> = Vec::with_capacity(jobs.len());
+    let mut answers: Answers = Vec::with_capacity(jobs.len());
     for Job { work, done } in jobs {
         let result = began.clone().and_then(|()| in_savepoint(connection, work));
         answers.push((done, result));
@@ -132,9 +139,12 @@ fn commit_group(connection: &Connection, jobs: Vec<Job>) {
     if committed.is_err() && !connection.is_autocommit() {
         let _ = execute(connection, "ROLLBACK", "roll back");
     }
-    for (done, result) in answers {
-        done(result.and_then(|()| committed.clone()));
+    for (_, result) in &mut answers {
+        if let (Ok(()), Err(error)) = (&*result, &committed) {
+            *result = Err(error.clone());
+        }
     }
+    answers
 }
 
 fn in_savepoint(connection: &Connection, work: Work) -> Result<(), StoreError> {

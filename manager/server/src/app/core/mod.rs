@@ -75,7 +75,7 @@ use self::schedules::{ScheduleKey, Schedules};
 use crate::app::metrics::Metrics;
 use crate::app::perform::Perform;
 
-/// Batches that are on their way to the disk while the next one is made.
+/// Batches that are on their way to the disk while the next one is made: one that is written, one that is flushed.
 const BATCHES_IN_FLIGHT_MAX: u64 = 2;
 /// Messages handled before what was decided is handed to the store.
 const MESSAGES_PER_BATCH_MAX: usize = 1024;
