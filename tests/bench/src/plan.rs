@@ -83,8 +83,9 @@ async fn on_stack(args: &Args, dir: &Path, stack: &mut Stack, report: &mut Repor
     let half = report.value("oneshot_single_tasks_per_s") / 2.0;
     report.add("half_load_tasks_per_s", "half load: workflows of one task", "1/s", half, Shown);
     latency(report, &measure::under_load(&stack.client, half).await?, &HALF_LOAD_KEYS);
-    logs(stack, report).await?;
     forks(stack, report).await?;
+    // Last, for what a flood leaves to be stored would disturb whatever came after it.
+    logs(stack, report).await?;
     report.add(
         "manager_rss_loaded_kb",
         "manager: memory after all this",
