@@ -5,7 +5,9 @@
 //! it keeps over its own end.
 
 pub mod line;
+mod meter;
 pub mod outlet;
+mod pour;
 pub mod process;
 pub mod renewal;
 mod result;
@@ -18,7 +20,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::time::Duration;
 
 use conductor_agent_core::policy::Ask;
@@ -155,7 +157,7 @@ impl Desk {
             moved: Notify::new(),
         });
         desk.end_earlier_life().await;
-        tokio::task::spawn_local(pour(Rc::downgrade(&desk)));
+        tokio::task::spawn_local(pour::pour(Rc::downgrade(&desk)));
         Ok(desk)
     }
 
@@ -380,19 +382,6 @@ impl Desk {
                 return;
             }
         }
-    }
-}
-
-/// Sends log lines whenever there are some and there is room on their way. What one read brought goes together.
-async fn pour(desk: Weak<Desk>) {
-    while let Some(held) = desk.upgrade() {
-        if held.line.is_connected() {
-            while let Some((batch, tenant, lines)) = { held.spool.borrow_mut().take_batch() } {
-                held.line.send(&FromRunner::Lines(crate::runner_link::message::Lines { batch, tenant, lines }));
-            }
-        }
-        let woken = held.pour.notified();
-        woken.await;
     }
 }
 

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use conductor_model::{TenantName, Timestamp};
 use serde_json::value::RawValue;
 
+use super::meter::Meter;
 use super::segment::{Marks, Segment, read_lines, remove, shed_segment, write_line, write_lines};
 use crate::link::message::Fill;
 
@@ -57,6 +58,7 @@ pub struct Spool {
     next_batch: u64,
     /// What could not be written.
     unwritten: Marks,
+    meter: Meter,
 }
 
 impl Spool {
@@ -96,6 +98,7 @@ impl Spool {
             sent_bytes: 0,
             next_batch: 1,
             unwritten: Marks::default(),
+            meter: Meter::default(),
         })
     }
 
@@ -116,8 +119,14 @@ impl Spool {
         self.memory.is_empty() && self.segments.is_empty() && self.sent.is_empty()
     }
 
+    /// Whether a task prints as fast as it can.
+    pub fn is_flooded(&mut self, now: Timestamp) -> bool {
+        self.meter.is_flood(now)
+    }
+
     /// Puts a line behind the others.
     pub fn push(&mut self, line: Waiting, now: Timestamp) {
+        self.meter.count(line.json.len(), now);
         if self.segments.is_empty() && self.memory_bytes < MEMORY_BYTES_MAX {
             self.memory_bytes += line.json.len();
             self.memory.push_back(line);
