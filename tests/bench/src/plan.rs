@@ -29,6 +29,10 @@ const FORK_GROWTH: f64 = 1.3;
 /// How fast a task may print.
 const LOG_MB_PER_S: f64 = 50.0;
 const AGENT_BYTES: f64 = 8e6;
+/// Part of a processor that an idle agent may take.
+const AGENT_CPU_PERCENT: f64 = 0.1;
+/// How long idle agents are watched. Time is counted in ticks of 10 ms.
+const IDLE: Duration = Duration::from_secs(40);
 
 /// Takes all figures. `dir` is empty and goes away afterwards.
 ///
@@ -74,6 +78,11 @@ async fn on_stack(args: &Args, dir: &Path, stack: &mut Stack, report: &mut Repor
     let [agent, runner] = measure::agents_rss_kb(stack);
     report.add("agent_rss_kb", "agent: memory at rest, connected", "KiB", agent, AtMost(8.0 * 1024.0));
     report.add("runner_rss_kb", "agent's runner: memory at rest", "KiB", runner, Shown);
+    let before_us = stack.cpu_us(Part::Agent);
+    tokio::time::sleep(IDLE).await;
+    let spent_us = (stack.cpu_us(Part::Agent) - before_us) / f64::from(AGENTS);
+    let percent = spent_us / IDLE.as_secs_f64() / 1e6 * 100.0;
+    report.add("agent_cpu_percent", "agent and its runner: processor at rest", "%", percent, AtMost(AGENT_CPU_PERCENT));
     let publishes = limits::publishes_per_s(&stack.ready.amqp).await?;
     report.add("limit_confirmed_publish_per_s", "limit: confirmed publishes", "1/s", publishes, Shown);
     one_shot(stack, report).await?;
