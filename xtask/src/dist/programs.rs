@@ -79,9 +79,7 @@ pub fn others(effort: Effort, to: &Path) -> Result<(), String> {
     run_cargo(cargo().args(build))?;
     for name in ["conductor-manager", "conductor"] {
         let program = copy(&target_directory()?.join(folder), to, name)?;
-        if effort == Effort::Quick {
-            strip(&program)?;
-        }
+        strip(&program)?;
         show(&program)?;
     }
     Ok(())
@@ -92,7 +90,7 @@ fn show(program: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// A development build carries what debuggers need, many times its size.
+/// Neither what debuggers need nor names of functions belong into a package, says Debian's policy (10.1).
 fn strip(program: &Path) -> Result<(), String> {
     let status = Command::new("strip").arg(program).status().map_err(|error| format!("strip cannot be run: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("{} cannot be stripped", program.display())) }
