@@ -1,16 +1,13 @@
 //! `conductor-agent confine`: what the runner starts in a program's place when there are limits to take on.
 
 use std::ffi::OsString;
-use std::io::Write;
 use std::path::PathBuf;
 
-use super::Exit;
+use super::{Exit, fail};
 use crate::sys::confine::Confinement;
 
 /// Ends like a shell whose command cannot be run.
 const CANNOT_RUN: u8 = 126;
-/// The event channel of a plugin's process.
-const EVENTS: &str = "/proc/self/fd/3";
 
 /// Flags of `confine`.
 #[derive(Debug, clap::Args)]
@@ -28,20 +25,11 @@ pub(super) fn main(arguments: &Arguments) -> Exit {
     let confinement: Confinement = match serde_json::from_str(&arguments.limits) {
         Ok(confinement) => confinement,
         Err(error) => {
-            say(&format!("the limits are not understood: {error}"));
+            eprintln!("conductor-agent: the limits are not understood: {error}");
             return Exit::Usage;
         }
     };
-    say(&conductor_boot::report(&confinement.become_program(&arguments.program, &arguments.args)).to_string());
+    // The last line of standard error is what a task is said to have failed of.
+    fail(&confinement.become_program(&arguments.program, &arguments.args));
     Exit::Code(CANNOT_RUN)
-}
-
-/// Says why as the plugin would have: whoever waits for it listens there.
-fn say(message: &str) {
-    eprintln!("conductor-agent: {message}");
-    let event = serde_json::json!({"type": "error", "message": message});
-    if let Ok(mut events) = std::fs::OpenOptions::new().write(true).open(EVENTS) {
-        // Nobody listens to one that was called by hand.
-        let _ = writeln!(events, "{event}");
-    }
 }

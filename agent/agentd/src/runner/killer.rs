@@ -40,8 +40,8 @@ pub fn kill_tree(leader: Pid) {
     }
 }
 
-/// Kills what a task left to the agent after its main process ended, known by a mark in its environment: whatever left the group by a session of its own and was
-/// orphaned. Returns when nothing more is found.
+/// Kills what a task left to the agent after its main process ended, known by a mark in its environment: whatever left the
+/// group by a session of its own and was orphaned. Returns when nothing more is found.
 pub async fn sweep(reaper: &Reaper, mark: &str, value: &str) {
     let mut ended = HashSet::new();
     let began = Instant::now();

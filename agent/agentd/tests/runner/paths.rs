@@ -8,10 +8,25 @@ use conductor_agent::sys::confine::can_limit_paths;
 use conductor_model::{LogStream, Outcome};
 use serde_json::json;
 
-use crate::rig::{How, Rig, folder, on_a_host, plugin};
+use crate::rig::{How, Rig, folder, on_a_host};
 
 /// What a shell needs to start.
 const SYSTEM: &str = r#"["/usr", "/bin", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/ld.so.preload"]"#;
+
+/// A persistent plugin that says whether it can write where it is told to.
+const PERSISTENT: &str = r#"#!/usr/bin/env python3
+import json, os, sys
+events = os.fdopen(3, "w", buffering=1)
+for line in sys.stdin:
+    task = json.loads(line)
+    try:
+        open(task["input"]["path"], "w").close()
+        written = True
+    except OSError:
+        written = False
+    print(json.dumps({"type": "output", "values": {"written": written}}), file=events)
+    print(json.dumps({"type": "done", "task_id": task["task_id"], "success": True}), file=events)
+"#;
 
 /// A place with a folder that is allowed, one that is not, and a secret.
 fn place() -> (tempfile::TempDir, PathBuf) {
@@ -34,6 +49,13 @@ fn set_policy(rig: &Rig, text: &str) {
     std::fs::write(rig.host.folders.data.join("policy.toml"), text).unwrap();
 }
 
+/// Runs a script under a policy: what it printed.
+async fn lines_of(rig: &Rc<Rig>, place: &Path, policy: &str, script: String) -> Vec<String> {
+    set_policy(rig, policy);
+    let how = How { input: json!({ "script": script }), ..How::default() };
+    rig.run_how(&shell(place), "x", how).await.lines(LogStream::Stdout)
+}
+
 /// Whether this kernel can do it; where it cannot, tasks must be refused, which the last story sees.
 fn kernel_cannot() -> bool {
     !can_limit_paths()
@@ -46,7 +68,6 @@ fn a_plugin_writes_where_the_policy_lets_it_and_where_its_task_lives() {
     }
     on_a_host(|rig| async move {
         let (_dir, place) = place();
-        let plugin = shell(&place);
         let at = place.display();
         let script = format!(
             "exec 2>&1
@@ -59,12 +80,9 @@ fn a_plugin_writes_where_the_policy_lets_it_and_where_its_task_lives() {
             echo x > /dev/null && echo nothing
             ctx instance id && echo ctx"
         );
-        set_policy(&rig, &format!("[paths]\nwrite = ['{at}/allowed']\n"));
-        let how = How { input: json!({ "script": script }), ..How::default() };
-        let ended = rig.run_how(&plugin, "x", how).await;
-        let lines = ended.lines(LogStream::Stdout);
+        let lines = lines_of(&rig, &place, &format!("[paths]\nwrite = ['{at}/allowed']\n"), script).await;
         for expected in ["allowed", "not there", "nor by way of a child", "hunter2", "work", "state", "nothing", "ctx"] {
-            assert!(lines.iter().any(|line| line == expected), "{expected}: {lines:?} {}", ended.reason());
+            assert!(lines.iter().any(|line| line == expected), "{expected}: {lines:?}");
         }
         assert!(place.join("allowed/file").exists());
         assert!(!place.join("other/file").exists());
@@ -78,7 +96,6 @@ fn a_plugin_reads_nothing_but_what_the_policy_names_and_itself() {
     }
     on_a_host(|rig| async move {
         let (_dir, place) = place();
-        let plugin = shell(&place);
         let at = place.display();
         let script = format!(
             "exec 2>&1
@@ -86,12 +103,10 @@ fn a_plugin_reads_nothing_but_what_the_policy_names_and_itself() {
             cat $CONDUCTOR_PLUGIN_DIR/plugin.yaml
             echo x > {at}/allowed/file && cat {at}/allowed/file && echo both"
         );
-        set_policy(&rig, &format!("[paths]\nread = {SYSTEM}\nwrite = ['{at}/allowed']\n"));
-        let how = How { input: json!({ "script": script }), ..How::default() };
-        let ended = rig.run_how(&plugin, "x", how).await;
-        let lines = ended.lines(LogStream::Stdout);
+        let policy = format!("[paths]\nread = {SYSTEM}\nwrite = ['{at}/allowed']\n");
+        let lines = lines_of(&rig, &place, &policy, script).await;
         for expected in ["not read", "name: a", "both"] {
-            assert!(lines.iter().any(|line| line == expected), "{expected}: {lines:?} {}", ended.reason());
+            assert!(lines.iter().any(|line| line == expected), "{expected}: {lines:?}");
         }
         assert!(!lines.iter().any(|line| line.contains("hunter2")), "{lines:?}");
     });
@@ -103,15 +118,22 @@ fn persistent_plugins_are_held_to_it_too_and_speak_as_before() {
         return;
     }
     on_a_host(|rig| async move {
-        let pid = |ended: &crate::rig::Ended| ended.output["pid"].clone();
-        set_policy(&rig, "[paths]\nwrite = []\n");
-        let first = rig.run_how(&plugin("echo"), "pid", How::default()).await;
-        assert_eq!(first.ending.outcome, Outcome::Succeeded, "{}", first.reason());
-        let status = std::fs::read_to_string(format!("/proc/{}/status", pid(&first))).unwrap();
-        // Only a process that took limits on has given up new privileges.
-        assert!(status.contains("NoNewPrivs:\t1"), "{status}");
-        let second = rig.run_how(&plugin("echo"), "pid", How::default()).await;
-        assert_eq!(pid(&first), pid(&second));
+        let (_dir, place) = place();
+        let dir = place.join("plugin");
+        std::fs::create_dir(&dir).unwrap();
+        let manifest = "name: a\nversion: 1.0.0\nmode: persistent\nentrypoint: a.py\noperations: {x: {}}\n";
+        std::fs::write(dir.join("plugin.yaml"), manifest).unwrap();
+        std::fs::write(dir.join("a.py"), PERSISTENT).unwrap();
+        std::fs::set_permissions(dir.join("a.py"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let plugin = Rc::new(conductor_agent::plugins::load(&dir, "a").unwrap());
+        set_policy(&rig, &format!("[paths]\nwrite = ['{}/allowed']\n", place.display()));
+        for (folder, may) in [("allowed", true), ("other", false)] {
+            let how = How { input: json!({ "path": place.join(folder).join("file") }), ..How::default() };
+            let ended = rig.run_how(&plugin, "x", how).await;
+            assert_eq!(ended.ending.outcome, Outcome::Succeeded, "{}", ended.reason());
+            assert_eq!(ended.output["written"], json!(may), "{folder}");
+        }
+        rig.host.pools.close();
     });
 }
 

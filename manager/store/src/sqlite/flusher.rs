@@ -52,8 +52,8 @@ impl Flusher {
 
     /// Why nothing may be written any more: a flush has failed. What the disk has is not known from then on, and a later
     /// flush that goes well does not tell either.
-    pub(super) fn failure(&self) -> Option<&StoreError> {
-        self.failure.get()
+    pub(super) fn failure(&self) -> Arc<OnceLock<StoreError>> {
+        self.failure.clone()
     }
 
     /// Answers what was handed over and ends the thread.
@@ -134,7 +134,7 @@ mod tests {
             let (_, result) = answered.recv().unwrap();
             assert!(result.unwrap_err().to_string().contains("the disk is gone"));
         }
-        assert!(flusher.failure().is_some());
+        assert!(flusher.failure().get().is_some());
         flusher.close();
     }
 }

@@ -57,6 +57,7 @@ impl Store for SqliteStore {
     }
 
     fn open_work(&self) -> Result<OpenWork, StoreError> {
+        self.writer.check()?;
         self.read_snapshot(|connection| {
             Ok(OpenWork {
                 workflows: workflows::open(connection)?,
@@ -269,6 +270,8 @@ impl Store for SqliteStore {
     }
 
     fn count_tokens(&self) -> Result<u64, StoreError> {
+        // How the store is, is asked by this.
+        self.writer.check()?;
         self.readers.read(tokens::count)
     }
 
@@ -313,5 +316,25 @@ impl Store for SqliteStore {
     fn close(&self) {
         self.writer.close();
         self.readers.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_follows_from_what_the_disk_may_not_have() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let (connection, _) = open::writer(&path).unwrap();
+        let writer = Writer::start(connection, Box::new(|| Err(std::io::Error::other("the disk is gone")))).unwrap();
+        let store = SqliteStore { writer, readers: Readers::new(path) };
+        assert!(store.open_work().is_ok());
+        let refused = store.writer.call(|_| Ok(())).unwrap_err().to_string();
+        assert!(refused.contains("the disk is gone") && refused.contains("restart the manager"), "{refused}");
+        assert!(store.open_work().is_err(), "the deciding thread would begin again with it");
+        assert!(store.count_tokens().is_err(), "whoever asks for the manager's health would hear that all is well");
+        assert!(store.writer.call(|_| Ok(())).is_err());
     }
 }

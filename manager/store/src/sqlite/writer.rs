@@ -4,8 +4,8 @@
 //! savepoint of its own, so that one that fails leaves nothing behind and takes no other with it. Callers are answered
 //! after the commit, once the disk has it: `flusher` waits for that.
 
-use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SendError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
@@ -41,6 +41,7 @@ enum Message {
 pub(super) struct Writer {
     jobs: SyncSender<Message>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    failure: Arc<OnceLock<StoreError>>,
 }
 
 impl Writer {
@@ -48,11 +49,20 @@ impl Writer {
     pub(super) fn start(connection: Connection, flush: Flush) -> Result<Self, OpenError> {
         let (jobs, inbox) = sync_channel(JOBS_WAITING_MAX);
         let flusher = Flusher::start(flush)?;
+        let failure = flusher.failure();
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || run(&connection, flusher, &inbox))
             .map_err(|source| OpenError::Thread { source })?;
-        Ok(Self { jobs, thread: Mutex::new(Some(thread)) })
+        Ok(Self { jobs, thread: Mutex::new(Some(thread)), failure })
+    }
+
+    /// Whether what is read may be gone after a loss of power.
+    ///
+    /// # Errors
+    /// Why: a flush has failed. Nothing may follow from what is read then.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        self.failure.get().map_or(Ok(()), |error| Err(error.clone()))
     }
 
     /// Hands a job over, waiting for room. Once the thread has ended, the answer is `Closed`.
@@ -102,6 +112,7 @@ impl Drop for Writer {
 }
 
 fn run(connection: &Connection, flusher: Flusher, inbox: &Receiver<Message>) {
+    let failure = flusher.failure();
     let mut open = true;
     while open {
         let Ok(Message::Job(first)) = inbox.recv() else { break };
@@ -116,7 +127,7 @@ fn run(connection: &Connection, flusher: Flusher, inbox: &Receiver<Message>) {
                 Err(_) => break,
             }
         }
-        let answers = match flusher.failure() {
+        let answers = match failure.get() {
             Some(error) => jobs.into_iter().map(|job| (job.done, Err(error.clone()))).collect(),
             None => commit_group(connection, jobs),
         };
