@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use conductor_model::{FeedEntry, TenantName};
 use rusqlite::{Connection, params};
+use serde::Serialize;
 
 use super::codec::{During, from_json, int, to_json};
 use super::counters::Counter;
@@ -26,10 +27,18 @@ pub(super) fn insert(connection: &Connection, entries: &[Arc<FeedEntry>]) -> Res
     for (tenant, entries) in by_tenant {
         for row in entries.chunks(ENTRIES_PER_ROW_MAX) {
             let last = row.last().map_or(0, |entry| entry.id);
-            statement.execute(params![int(last), tenant.as_str(), to_json(OPERATION, &row)?]).during(OPERATION)?;
+            let body: Vec<_> = row.iter().map(|entry| in_order(entry)).collect();
+            statement.execute(params![int(last), tenant.as_str(), to_json(OPERATION, &body)?]).during(OPERATION)?;
         }
     }
     Ok(())
+}
+
+/// An entry's fields in the order of its type, without their names: serde reads it as it reads those with names, which
+/// older programs wrote.
+fn in_order(entry: &FeedEntry) -> impl Serialize {
+    let FeedEntry { id, tenant, at, kind, workflow_id, task_id, agent_id, data } = entry;
+    (id, tenant, at, kind, workflow_id, task_id, agent_id, data)
 }
 
 /// Entries after `after`, oldest first.

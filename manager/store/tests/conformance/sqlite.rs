@@ -94,6 +94,28 @@ fn the_database_writes_ahead() {
 }
 
 #[test]
+fn a_feed_that_an_older_program_wrote_is_read() {
+    let file = file();
+    let store = SqliteStore::open(&file.path).unwrap();
+    let (old, new) = (entry(1, tenant()), entry(2, tenant()));
+    let row = (1, tenant().as_str().to_owned(), serde_json::to_string(&[&old]).unwrap());
+    Connection::open(&file.path).unwrap().execute("INSERT INTO feed VALUES (?1, ?2, ?3)", row).unwrap();
+    store.commit(Batch { feed: vec![new.clone().into()], ..Batch::default() }).unwrap();
+    assert_eq!(store.feed(&tenant(), 0, 10).unwrap(), [old, new]);
+}
+
+#[test]
+fn tasks_that_did_not_do_well_are_found_by_an_index() {
+    let file = file();
+    SqliteStore::open(&file.path).unwrap().close();
+    let connection = Connection::open(&file.path).unwrap();
+    let sql = "EXPLAIN QUERY PLAN SELECT id FROM task WHERE tenant = 'a' AND task.open = 0 AND task.status <> 'COMPLETED'
+               AND task.status IN ('FAILED') ORDER BY id DESC";
+    let plan: String = connection.query_row(sql, [], |row| row.get(3)).unwrap();
+    assert!(plan.contains("task_failed"), "{plan}");
+}
+
+#[test]
 fn readers_and_the_writer_do_not_wait_for_each_other() {
     let file = file();
     let store = SqliteStore::open(&file.path).unwrap();

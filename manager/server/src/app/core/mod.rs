@@ -75,8 +75,9 @@ use self::schedules::{ScheduleKey, Schedules};
 use crate::app::metrics::Metrics;
 use crate::app::perform::Perform;
 
-/// Batches that are on their way to the disk while the next one is made: one that is written, one that is flushed.
-const BATCHES_IN_FLIGHT_MAX: u64 = 2;
+/// Batches that are on their way to the disk while the next one is made: one is written while those before it are flushed, and
+/// those that wait for a slow flush share the next.
+const BATCHES_IN_FLIGHT_MAX: u64 = 4;
 /// Messages handled before what was decided is handed to the store.
 const MESSAGES_PER_BATCH_MAX: usize = 1024;
 /// The loop wakes at least this often, so that a clock that was set forward is noticed.

@@ -15,8 +15,7 @@ use crate::search::{COUNT_LOOKED_AT_MAX, Condition, Expr, Found, OrderBy, Search
 
 const OPERATION: &str = "search tasks";
 /// The condition of the index `task_failed`, word for word.
-const FAILED: &str = " AND task.status IN ('COMPLETED_WITH_ERRORS', 'FAILED', 'FAILED_WITH_TERMINAL_ERROR', 'TIMED_OUT', \
-                      'CANCELED', 'SKIPPED')";
+const FAILED: &str = " AND task.open = 0 AND task.status <> 'COMPLETED'";
 
 /// How tasks are asked.
 struct Tasks;
