@@ -22,8 +22,8 @@ use crate::app::trust::Trust;
 use crate::app::{App, AppError, ensure_admin_token};
 use crate::clock;
 use crate::config::{AgentAccounts, Settings};
-use crate::listen::{Peer, PlainListener, TlsListener};
-use crate::pki::{self, Authority, PkiError, TaskSigner};
+use crate::listen::{Peer, PlainListener, Renewal, TlsListener};
+use crate::pki::{Authority, PkiError, TaskSigner};
 
 /// Requests that are under way at the end get so long to finish.
 const REQUESTS_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -104,13 +104,9 @@ pub async fn serve(
         // For RabbitMQ on this host; one elsewhere is given its own.
         authority.ensure_server("broker", &settings.server_names(), now).map_err(ServeError::Pki)?;
     }
-    let tls = if settings.tls.enabled {
-        let files = authority.ensure_server("server", &settings.server_names(), now).map_err(ServeError::Pki)?;
-        Some(pki::server_config(&authority, &files).map_err(ServeError::Pki)?)
-    } else {
-        None
-    };
     let trust = Arc::new(Trust::open(authority, signer, store.as_ref()).map_err(ServeError::Rebuild)?);
+    let tls = settings.tls.enabled.then(|| Renewal::new(Arc::clone(&trust), settings.server_names(), now));
+    let tls = tls.transpose().map_err(ServeError::Pki)?;
     let metrics = api::Metrics::default();
     let counters = metrics.register(crate::app::metrics::Metrics::register);
     let (app, broker) = App::start(&settings, Arc::clone(&store), counters, trust, accounts).map_err(ServeError::Rebuild)?;
@@ -127,16 +123,17 @@ pub async fn serve(
     background.spawn(app.clone().trim_feed(stopped.clone()));
     background.spawn(app.clone().expire_workflows(stopped.clone()));
     background.spawn(app.clone().handle_events(stopped.clone()));
-    background.spawn(watched(app.clone(), stopped));
+    background.spawn(watched(app.clone(), stopped.clone()));
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "manager is up");
     supervisor::ready();
     if let Some(ready) = ready {
         let _ = ready.send(Ready { address });
     }
     let mut http = match tls {
-        Some(config) => {
-            let listener =
-                TlsListener::new(listener, config).map_err(|source| ServeError::Listen { address: settings.listen, source })?;
+        Some(renewal) => {
+            let listener = TlsListener::new(listener, renewal.shown());
+            let listener = listener.map_err(|source| ServeError::Listen { address: settings.listen, source })?;
+            background.spawn(renewal.run(stopped));
             tokio::spawn(answer(listener, router, closing))
         }
         None => tokio::spawn(answer(PlainListener(listener), router, closing)),

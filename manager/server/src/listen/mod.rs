@@ -1,9 +1,11 @@
 //! Where requests come in: over TLS, or in plain text on loopback. Either way it is known who is at the other end.
 
 mod plain;
+mod renewal;
 mod tls;
 
 pub use plain::PlainListener;
+pub use renewal::Renewal;
 pub use tls::TlsListener;
 
 use std::net::SocketAddr;

@@ -28,8 +28,6 @@ const ONLY_VERSION: i32 = 1;
 pub struct Trust {
     authority: Authority,
     signer: Arc<TaskSigner>,
-    /// The key that the REST server shows; absent where it speaks plain text.
-    server_pin: Option<String>,
     known: RwLock<HashMap<AgentId, (TenantName, Arc<AgentIdentity>)>>,
     /// One change at a time: what is counted must not be counted twice.
     changing: tokio::sync::Mutex<()>,
@@ -46,9 +44,8 @@ impl Trust {
             let identity: AgentIdentity = read(&document)?;
             known.insert(identity.agent.clone(), (document.tenant, Arc::new(identity)));
         }
-        let server_pin = authority.server_pin();
         let (signer, known) = (Arc::new(signer), RwLock::new(known));
-        Ok(Self { authority, signer, server_pin, known, changing: tokio::sync::Mutex::default() })
+        Ok(Self { authority, signer, known, changing: tokio::sync::Mutex::default() })
     }
 
     /// The certificate authority.

@@ -73,7 +73,7 @@ impl App {
     /// # Errors
     /// `enrolment-token-invalid`; `too-many-enrolment-tokens`; `tls-off` where there is nothing to pin.
     pub async fn create_enrolment_token(&self, caller: &Caller, new: NewToken) -> Result<TokenMade, AppError> {
-        let Some(pin) = self.inner.trust.server_pin.clone().filter(|_| self.inner.settings.tls.enabled) else {
+        let Some(pin) = self.inner.trust.authority.server_pin().filter(|_| self.inner.settings.tls.enabled) else {
             let message = "this manager speaks plain text (tls.enabled = false), so that no host could know it; agents beside it \
                            are given an API token instead";
             return Err(AppError::conflict("tls-off", message));
