@@ -28,7 +28,7 @@ test-packages: ## Install the packages on real hosts, in qemu, and break them; n
 	@scripts/install-missing --packages
 	cargo xtask dist --quick --out $(TARGET)/packages/first
 	cargo xtask dist --quick --revision 2 --out $(TARGET)/packages/second
-	@python3 tests/hosts/run.py --packages $(TARGET)/packages
+	@python3 tests/hosts/run.py --packages $(TARGET)/packages $(if $(DEADLINE),--deadline $(DEADLINE))
 
 lint: ## Formatting, clippy without warnings, and the crates that must stay pure
 	cargo fmt --all --check

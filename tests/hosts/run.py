@@ -26,6 +26,7 @@ def main() -> int:
     parser.add_argument("--packages", type=Path, required=True, help="folder with first/ and second/, packages of two versions")
     parser.add_argument("--keep", action="store_true", help="keep the guests' folder, also when all went well")
     parser.add_argument("--until", help="stop after the story of this name")
+    parser.add_argument("--deadline", type=float, metavar="EPOCH_S", help="begin no story after this moment, and say which were left out")
     given = parser.parse_args()
     if os.geteuid() != 0:
         print("make test-packages needs root: it makes a root file system for its guests. Try: sudo make test-packages", file=sys.stderr)
@@ -45,7 +46,10 @@ def main() -> int:
         world = World(folder, made, folder / "parcels.img")
         try:
             step("boot", world.switch_on)
-            for story in stories.ALL:
+            for place, story in enumerate(stories.ALL):
+                if given.deadline and time.time() > given.deadline:
+                    say("== no time is left for: " + ", ".join(left.__name__.replace("_", " ") for left in stories.ALL[place:]) + " ==")
+                    break
                 step(story.__name__, lambda story=story: story(world))
                 done += 1
                 if story.__name__ == given.until:

@@ -5,6 +5,8 @@ import re
 import shlex
 import sys
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from guest import Failed, Guest, free_port
@@ -27,8 +29,8 @@ class World:
     # Power
 
     def switch_on(self) -> None:
-        self.manager.switch_on()
-        self.agent.switch_on()
+        for guest in (self.manager, self.agent):
+            guest.switch_on()
         for guest in (self.manager, self.agent):
             guest.wait_for_boot()
             self.mount(guest)
@@ -99,6 +101,13 @@ class World:
             if time.monotonic() - began > deadline_s:
                 raise Failed(f"not within {deadline_s} s: {what}")
             time.sleep(1)
+
+
+def together(*works: Callable[[], object]) -> None:
+    """Does these at the same time: a guest keeps one processor busy at most of what it does. The first failure is told."""
+    with ThreadPoolExecutor(len(works)) as pool:
+        for work in [pool.submit(work) for work in works]:
+            work.result()
 
 
 def expect(is_so: bool, what: object) -> None:

@@ -21,6 +21,23 @@ count)
 whoami)
     echo "{\"type\":\"output\",\"values\":{\"user\":\"$(id -un)\"}}" >&3
     ;;
+crowd)
+    exec python3 -c 'import os, subprocess
+started = 0
+for _ in range(40):
+    try:
+        subprocess.Popen(["sleep", "4711"], start_new_session=True)
+        started += 1
+    except OSError:
+        break
+os.write(3, b"""{"type":"output","values":{"started":%d}}\n""" % started)'
+    ;;
+burn)
+    exec python3 -c 'import os, time
+began = time.monotonic()
+while time.monotonic() - began < 6: pass
+os.write(3, b"""{"type":"output","values":{"share":%.2f}}\n""" % (time.process_time() / (time.monotonic() - began)))'
+    ;;
 hog)
     exec python3 -c 'held = []
 while True: held.append(bytearray(4 << 20))'

@@ -58,7 +58,7 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     programs::agent(libc, effort, arguments.revision, &bin)?;
     programs::others(effort, &bin)?;
     parts::manuals(effort, &stage)?;
-    let tools = tools::ready()?;
+    let tools = tools::ready(effort)?;
     let mut made = Vec::new();
     for name in PACKAGES {
         let description = Description::read(name)?;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use super::programs::run_cargo;
+use super::programs::{Effort, run_cargo};
 use crate::cargo::{cargo, root};
 
 /// Versions that are known to work; another one on the PATH will do.
@@ -19,12 +19,12 @@ pub struct Tools {
     pub rpm: PathBuf,
 }
 
-/// Finds or installs them.
-pub fn ready() -> Result<Tools, String> {
-    Ok(Tools { deb: ready_one(CARGO_DEB)?, rpm: ready_one(CARGO_GENERATE_RPM)? })
+/// Finds or installs them: for a quick packing as they are soonest built, which compresses slowly.
+pub fn ready(effort: Effort) -> Result<Tools, String> {
+    Ok(Tools { deb: ready_one(CARGO_DEB, effort)?, rpm: ready_one(CARGO_GENERATE_RPM, effort)? })
 }
 
-fn ready_one((name, version): (&str, &str)) -> Result<PathBuf, String> {
+fn ready_one((name, version): (&str, &str), effort: Effort) -> Result<PathBuf, String> {
     let on_path = Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     if on_path.is_ok() {
         return Ok(PathBuf::from(name));
@@ -34,10 +34,20 @@ fn ready_one((name, version): (&str, &str)) -> Result<PathBuf, String> {
     let cache = cache.or_else(|| std::env::home_dir().map(|home| home.join(".cache"))).unwrap_or_else(|| root().join("target"));
     let tools = cache.join("conductor").join("tools");
     let program = tools.join("bin").join(name);
+    if program.exists() {
+        return Ok(program);
+    }
+    let (tools, profile) = match effort {
+        Effort::Full => (tools, "release"),
+        Effort::Quick => (tools.join("quick"), "dev"),
+    };
+    let program = tools.join("bin").join(name);
     if !program.exists() {
         println!("{name} is not installed; building it once, in {}", tools.display());
         // One of them forbids the other's lock file nothing, so that each is built as its authors tested it.
-        run_cargo(cargo().args(["install", "--locked", "--version", version, "--root"]).arg(&tools).arg(name))?;
+        run_cargo(
+            cargo().args(["install", "--locked", "--profile", profile, "--version", version, "--root"]).arg(&tools).arg(name),
+        )?;
     }
     Ok(program)
 }
