@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use conductor_model::TaskId;
+use conductor_model::definition::{ENVIRONMENT, SECRETS, sealed_name};
 use serde_json::{Map, Value};
 
 use crate::run::Run;
@@ -21,26 +22,18 @@ pub enum Sealed {
     Environment,
 }
 
-const SECRET: &str = "workflow.secrets.";
-const ENVIRONMENT: &str = "workflow.env.";
-
 /// Finds values: kind and name, which may go on with the members of a value that is JSON (`db.password`).
 pub type LookUp<'l> = &'l dyn Fn(Sealed, &str) -> Option<String>;
 
 /// What an expression asks for, when it is one of these.
 pub(crate) fn sealed(expression: &str) -> Option<(Sealed, &str)> {
-    let expression = expression.trim();
-    let (kind, name) = match (expression.strip_prefix(SECRET), expression.strip_prefix(ENVIRONMENT)) {
-        (Some(name), _) => (Sealed::Secret, name),
-        (None, Some(name)) => (Sealed::Environment, name),
-        (None, None) => return None,
-    };
-    (!name.is_empty() && !name.contains(['$', '{', '}'])).then_some((kind, name))
+    let secret = sealed_name(expression, SECRETS).map(|name| (Sealed::Secret, name));
+    secret.or_else(|| sealed_name(expression, ENVIRONMENT).map(|name| (Sealed::Environment, name)))
 }
 
 /// Whether a text may have expressions that are replaced at hand-over only.
 pub(crate) fn mentions(text: &str) -> bool {
-    text.contains("${") && (text.contains(SECRET) || text.contains(ENVIRONMENT))
+    text.contains("${") && (text.contains(SECRETS) || text.contains(ENVIRONMENT))
 }
 
 fn is_sealed(template: &Value) -> bool {

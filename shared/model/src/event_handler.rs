@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::definition::{Violation, is_default, null_as_default};
+use crate::definition::{Violation, each_sealed, is_default, null_as_default, sealed_for_nobody};
 use crate::limits::DEFINITION_NAME_BYTES_MAX;
 use crate::status::wire_enum;
 
@@ -153,7 +153,7 @@ impl EventHandler {
     /// Everything that is wrong with it by itself.
     #[must_use]
     pub fn validate(&self) -> Vec<Violation> {
-        let mut faults = Vec::new();
+        let (mut faults, mut sealed) = (Vec::new(), Vec::new());
         let mut fault = |path: &str, message: &str| faults.push(Violation::new(path, message, None));
         if self.name.is_empty() || self.name.len() > DEFINITION_NAME_BYTES_MAX {
             fault("name", "must be a name of 1 to 255 bytes");
@@ -178,12 +178,19 @@ impl EventHandler {
                     for member in missing(action.action, details) {
                         fault(&at(&format!(".{member}")), "is missing");
                     }
+                    for (member, value) in details {
+                        each_sealed(value, &at(&format!(".{member}")), &mut |path, expression| {
+                            let instead = "use it in the steps of the workflow that the action is about";
+                            sealed.push(sealed_for_nobody(path, expression, instead));
+                        });
+                    }
                     if details.get("appendArray").and_then(Value::as_bool) == Some(true) {
                         fault(&at(".appendArray"), "is not supported: variables are replaced");
                     }
                 }
             }
         }
+        faults.append(&mut sealed);
         faults
     }
 }
@@ -214,6 +221,16 @@ mod tests {
         let text = r#"{"name":"eh1","event":"conductor:kitchen:ev","condition":"true","active":true,"evaluatorType":"javascript",
             "actions":[{"action":"start_workflow","start_workflow":{"name":"simple2","input":{"a":"${x}"}}}]}"#;
         assert_eq!(handler(text).validate(), []);
+    }
+
+    #[test]
+    fn secrets_are_for_steps() {
+        let text = r#"{"name":"eh1","event":"e","actions":[{"action":"start_workflow","start_workflow":{"name":"simple2",
+            "input":{"a":["Bearer ${workflow.secrets.token}"]}}}]}"#;
+        let faults = handler(text).validate();
+        assert_eq!(faults[0].path, "actions[0].start_workflow.input.a[0]");
+        assert!(faults[0].message.contains("`${workflow.secrets.token}` is looked up only where"), "{faults:?}");
+        assert_eq!(faults.len(), 1);
     }
 
     #[test]

@@ -44,6 +44,9 @@ pub(crate) fn parts(text: &str, nesting: usize) -> Result<Vec<Part>, String> {
             left = &after[end + 1..];
             // Looked up at hand-over; until then it is a text like any other.
             if sealed(&after[..end]).is_some() {
+                if nesting > 1 {
+                    return Err(format!("`{whole}` cannot stand in another expression: it is looked up after all others"));
+                }
                 plain.push_str(whole);
                 continue;
             }

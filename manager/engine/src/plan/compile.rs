@@ -9,7 +9,7 @@ use conductor_model::{AgentKey, Snapshot, TaskDef, Violation, WorkflowTask};
 use rustc_hash::FxHashMap;
 use serde_json::Value;
 
-use super::{AgentTemplate, Block, BlockId, BlockPlace, Kind, Node, NodeId, Plan, check, order};
+use super::{AgentTemplate, Block, BlockId, BlockPlace, Kind, Node, NodeId, Plan, check, hand_over, order};
 use crate::expression::{Template, TemplateFault};
 use crate::task_type;
 
@@ -44,6 +44,7 @@ pub(super) fn compile(snapshot: Arc<Snapshot>) -> Result<Plan, Vec<Violation>> {
     let output = (!snapshot.workflow.output_parameters.is_empty())
         .then(|| Template::compile_map(&snapshot.workflow.output_parameters, &mut faults));
     compiler.add_faults("outputParameters", faults);
+    hand_over::workflow(&mut compiler);
     compiler.wire_joins();
     check::rounds(&mut compiler);
     check::references(&mut compiler, output.as_ref());
@@ -146,6 +147,7 @@ impl Compiler {
             node.input_template = input_template;
             node.agent = agent;
         }
+        hand_over::step(self, id);
         id
     }
 

@@ -9,6 +9,7 @@
 mod check;
 mod compile;
 mod fragment;
+mod hand_over;
 mod join;
 mod order;
 

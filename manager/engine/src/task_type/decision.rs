@@ -15,7 +15,12 @@ use crate::turn::Turn;
 use crate::work::{PerformFailure, ServerWork};
 
 pub(super) const BEHAVIOUR: Behaviour =
-    Behaviour { compile, begin, work, performed, ..Behaviour::base(Role::Operator, Some("DECISION")) };
+    Behaviour { compile, begin, work, performed, hands_over, ..Behaviour::base(Role::Operator, Some("DECISION")) };
+
+/// A script gets its input; a value that is only named goes nowhere.
+fn hands_over(step: &WorkflowTask, _: &str) -> bool {
+    given(step.case_expression.as_deref()).is_some()
+}
 
 fn compile(
     compiler: &mut Compiler,

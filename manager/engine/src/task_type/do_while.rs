@@ -10,7 +10,7 @@ use std::sync::Arc;
 use conductor_model::{TaskRecord, WorkflowTask};
 use serde_json::{Map, Value, json};
 
-use super::{Behaviour, Role, script};
+use super::{Behaviour, Role, parameter, script};
 use crate::attempt;
 use crate::ending::Ending;
 use crate::expression::Budget;
@@ -23,15 +23,22 @@ use crate::turn::{Turn, Work};
 use crate::work::{PerformFailure, ServerWork};
 
 pub(super) const BEHAVIOUR: Behaviour =
-    Behaviour { compile, prepare, begin, work, performed, ..Behaviour::base(Role::Operator, Some("DO_WHILE")) };
+    Behaviour { compile, prepare, begin, work, performed, hands_over, ..Behaviour::base(Role::Operator, Some("DO_WHILE")) };
 
 /// Most rounds of one loop. One that never ends must not fill the store.
 const LOOP_ROUNDS_MAX: u32 = 100_000;
 
+/// The input key that says how many rounds are kept.
+const KEEP_LAST: &str = "keepLastN";
 /// The input key that holds the list.
 const ITEMS: &str = "_items";
 /// Where the SDK's builder of loops over a list puts it.
 const ITEMS_OF_SDK: &str = "items";
+
+/// The condition gets its input. What says how many rounds there are is read here.
+fn hands_over(step: &WorkflowTask, place: &str) -> bool {
+    condition(step).is_some() && ![ITEMS, ITEMS_OF_SDK, KEEP_LAST].contains(&parameter(place))
+}
 
 fn compile(
     compiler: &mut Compiler,
@@ -244,7 +251,7 @@ fn each_step(run: &Run, frame: FrameId, nodes: &Range<u32>, deep: bool, visit: &
 /// Removes the records of the round that is too old by now.
 fn keep_last(turn: &mut Turn<'_, '_>, ix: Ix, owner: Site) {
     let record = turn.run.record(ix);
-    let keep = record.input.get("keepLastN").and_then(|keep| match keep {
+    let keep = record.input.get(KEEP_LAST).and_then(|keep| match keep {
         Value::String(text) => text.parse().ok(),
         other => other.as_u64(),
     });

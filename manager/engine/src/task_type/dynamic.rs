@@ -6,17 +6,22 @@ use conductor_model::definition::TaskType;
 use conductor_model::{TaskDef, TaskRecord, WorkflowTask};
 use serde_json::Value;
 
-use super::{Behaviour, Role, simple};
+use super::{Behaviour, Role, parameter, simple};
 use crate::expression::TemplateFault;
 use crate::frame::Site;
 use crate::plan::{Compiler, Kind, NodeId, ad_hoc, agent_template};
 use crate::turn::Turn;
 use crate::{attempt, flow};
 
-pub(super) const BEHAVIOUR: Behaviour = Behaviour { compile, prepare, ..Behaviour::base(Role::Worker, None) };
+pub(super) const BEHAVIOUR: Behaviour = Behaviour { compile, prepare, hands_over, ..Behaviour::base(Role::Worker, None) };
 
 /// The input key that holds the name, where the step does not say.
 const NAME_KEY: &str = "taskToExecute";
+
+/// The worker gets everything; the name is read here.
+fn hands_over(step: &WorkflowTask, place: &str) -> bool {
+    parameter(place) != step.dynamic_task_name_param.as_deref().unwrap_or(NAME_KEY)
+}
 
 fn compile(compiler: &mut Compiler, node: NodeId, step: &Arc<WorkflowTask>, _: Option<&Arc<WorkflowTask>>, _: usize) -> Kind {
     let key = step.dynamic_task_name_param.as_deref().unwrap_or(NAME_KEY);

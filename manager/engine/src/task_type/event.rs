@@ -16,8 +16,15 @@ use crate::state::Ix;
 use crate::turn::Turn;
 use crate::work::{PerformFailure, ServerWork};
 
-pub(super) const BEHAVIOUR: Behaviour =
-    Behaviour { compile, prepare, begin, work, performed, ..Behaviour::base(Role::System, Some("EVENT")) };
+pub(super) const BEHAVIOUR: Behaviour = Behaviour {
+    compile,
+    prepare,
+    begin,
+    work,
+    performed,
+    hands_over: |_, _| true,
+    ..Behaviour::base(Role::System, Some("EVENT"))
+};
 
 /// Where messages can go.
 const SINKS: [&str; 4] = ["conductor", "amqp", "amqp_queue", "amqp_exchange"];

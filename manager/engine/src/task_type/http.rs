@@ -16,7 +16,7 @@ use crate::turn::Turn;
 use crate::work::{HttpRequest, PerformFailure, ServerWork};
 
 pub(super) const BEHAVIOUR: Behaviour =
-    Behaviour { compile, begin, work, performed, ..Behaviour::base(Role::System, Some("HTTP")) };
+    Behaviour { compile, begin, work, performed, hands_over: |_, _| true, ..Behaviour::base(Role::System, Some("HTTP")) };
 
 /// Ms for the connection and for the response where nothing is said.
 const TIMEOUT_MS: u64 = 3_000;

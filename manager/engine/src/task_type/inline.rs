@@ -15,7 +15,13 @@ use crate::turn::Turn;
 use crate::work::{PerformFailure, ServerWork};
 
 pub(super) const BEHAVIOUR: Behaviour =
-    Behaviour { compile, begin, work, performed, ..Behaviour::base(Role::System, Some("INLINE")) };
+    Behaviour { compile, begin, work, performed, hands_over, ..Behaviour::base(Role::System, Some("INLINE")) };
+
+/// A script gets its input; a value that is only named goes nowhere.
+fn hands_over(step: &WorkflowTask, _: &str) -> bool {
+    let name = step.input_parameters.get("evaluatorType").and_then(Value::as_str);
+    name.and_then(script::evaluator) != Some(Evaluator::ValueParam)
+}
 
 fn compile(compiler: &mut Compiler, node: NodeId, step: &Arc<WorkflowTask>, _: Option<&Arc<WorkflowTask>>, _: usize) -> Kind {
     let path = format!("{}.inputParameters", compiler.node_path(node));

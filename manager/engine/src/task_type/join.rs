@@ -24,8 +24,21 @@ use crate::state::Ix;
 use crate::turn::Turn;
 use crate::work::{PerformFailure, ServerWork};
 
-pub(super) const BEHAVIOUR: Behaviour =
-    Behaviour { compile, prepare, begin, work, performed, forkable: false, ..Behaviour::base(Role::Operator, Some("JOIN")) };
+pub(super) const BEHAVIOUR: Behaviour = Behaviour {
+    compile,
+    prepare,
+    begin,
+    work,
+    performed,
+    hands_over,
+    forkable: false,
+    ..Behaviour::base(Role::Operator, Some("JOIN"))
+};
+
+/// Only a script gets its input.
+fn hands_over(step: &WorkflowTask, _: &str) -> bool {
+    script_of(step).is_some()
+}
 
 fn compile(compiler: &mut Compiler, node: NodeId, step: &Arc<WorkflowTask>, _: Option<&Arc<WorkflowTask>>, _: usize) -> Kind {
     let forked = compiler.follows(node, TaskType::ForkJoin) || compiler.follows(node, TaskType::ForkJoinDynamic);

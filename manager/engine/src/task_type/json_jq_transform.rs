@@ -13,8 +13,14 @@ use crate::state::Ix;
 use crate::turn::Turn;
 use crate::work::{PerformFailure, ScriptLanguage, ScriptStyle, ServerWork};
 
-pub(super) const BEHAVIOUR: Behaviour =
-    Behaviour { compile, begin, work, performed, ..Behaviour::base(Role::System, Some("JSON_JQ_TRANSFORM")) };
+pub(super) const BEHAVIOUR: Behaviour = Behaviour {
+    compile,
+    begin,
+    work,
+    performed,
+    hands_over: |_, _| true,
+    ..Behaviour::base(Role::System, Some("JSON_JQ_TRANSFORM"))
+};
 
 const KEY: &str = "queryExpression";
 

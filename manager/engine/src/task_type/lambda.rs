@@ -14,7 +14,7 @@ use crate::turn::Turn;
 use crate::work::{PerformFailure, ScriptLanguage, ScriptStyle, ServerWork};
 
 pub(super) const BEHAVIOUR: Behaviour =
-    Behaviour { compile, begin, work, performed, ..Behaviour::base(Role::System, Some("LAMBDA")) };
+    Behaviour { compile, begin, work, performed, hands_over: |_, _| true, ..Behaviour::base(Role::System, Some("LAMBDA")) };
 
 fn compile(compiler: &mut Compiler, node: NodeId, step: &Arc<WorkflowTask>, _: Option<&Arc<WorkflowTask>>, _: usize) -> Kind {
     let own = step.script_expression.as_deref().is_some_and(|text| !text.trim().is_empty());

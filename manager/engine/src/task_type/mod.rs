@@ -61,6 +61,9 @@ pub(crate) struct Behaviour {
     pub name: Option<&'static str>,
     /// Whether a step of the type can be a branch of a dynamic fork by itself.
     pub forkable: bool,
+    /// Whether what stands at a place of its `inputParameters`, as in `http_request.headers.x`, is handed over to somebody
+    /// else, with secrets and environment values looked up.
+    pub hands_over: fn(&WorkflowTask, &str) -> bool,
     /// Checks a step of the type and reads what is in it.
     pub compile: Compile,
     /// Fills in the input, and what else is worked out when the step is reached. The error is for people and final.
@@ -82,6 +85,7 @@ impl Behaviour {
             role,
             name,
             forkable: true,
+            hands_over: |_, _| false,
             compile: |_, _, _, _, _| Kind::Leaf,
             prepare: attempt::resolve,
             begin: |turn, ix| turn.end_task(ix, Ending::completed()),
@@ -90,6 +94,11 @@ impl Behaviour {
             performed: |_, _, _| {},
         }
     }
+}
+
+/// The parameter that a place in the `inputParameters` belongs to.
+fn parameter(place: &str) -> &str {
+    place.split(['.', '[']).next().unwrap_or(place)
 }
 
 /// The table of task types.

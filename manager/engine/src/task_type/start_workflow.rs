@@ -14,9 +14,15 @@ use crate::state::Ix;
 use crate::turn::Turn;
 use crate::work::ChildOrder;
 
-pub(super) const BEHAVIOUR: Behaviour = Behaviour { compile, begin, ..Behaviour::base(Role::System, Some("START_WORKFLOW")) };
+pub(super) const BEHAVIOUR: Behaviour =
+    Behaviour { compile, begin, hands_over, ..Behaviour::base(Role::System, Some("START_WORKFLOW")) };
 
 const KEY: &str = "startWorkflow";
+
+/// A definition in place names secrets for its own steps.
+fn hands_over(_: &WorkflowTask, place: &str) -> bool {
+    place.starts_with("startWorkflow.workflowDef.")
+}
 
 fn compile(compiler: &mut Compiler, node: NodeId, step: &Arc<WorkflowTask>, _: Option<&Arc<WorkflowTask>>, _: usize) -> Kind {
     if !step.input_parameters.contains_key(KEY) {

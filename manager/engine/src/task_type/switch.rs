@@ -19,7 +19,12 @@ use crate::turn::{Turn, Work};
 use crate::work::{PerformFailure, ServerWork};
 
 pub(super) const BEHAVIOUR: Behaviour =
-    Behaviour { compile, begin, work, performed, ..Behaviour::base(Role::Operator, Some("SWITCH")) };
+    Behaviour { compile, begin, work, performed, hands_over, ..Behaviour::base(Role::Operator, Some("SWITCH")) };
+
+/// A script gets its input; a value that is only named goes nowhere.
+fn hands_over(step: &WorkflowTask, _: &str) -> bool {
+    step.evaluator_type.as_deref().and_then(script::evaluator) == Some(Evaluator::JavaScript)
+}
 
 fn compile(
     compiler: &mut Compiler,

@@ -141,6 +141,109 @@ fn expressions_name_something() {
     assert_eq!(paths, ["outputParameters.deep[0].x", "outputParameters.t"]);
 }
 
+/// A step of a type with a secret at one place.
+fn with_secret(task_type: &str, more: &Value) -> Value {
+    let mut step = json!({"name": "s", "taskReferenceName": "s", "type": task_type});
+    for (key, value) in more.as_object().unwrap() {
+        step[key] = value.clone();
+    }
+    step
+}
+
+const SECRET: &str = "Bearer ${workflow.secrets.token}";
+
+#[test]
+fn secrets_stand_where_an_input_is_handed_over() {
+    let x = json!({"x": SECRET});
+    for (task_type, more) in [
+        ("SIMPLE", json!({"inputParameters": x})),
+        ("DYNAMIC", json!({"inputParameters": {"taskToExecute": "t", "x": SECRET}})),
+        ("HTTP", json!({"inputParameters": {"uri": "http://h/", "method": "GET", "headers": x}})),
+        ("EVENT", json!({"inputParameters": x, "sink": "conductor"})),
+        ("INLINE", json!({"inputParameters": {"expression": "1", "x": SECRET}})),
+        ("LAMBDA", json!({"inputParameters": {"scriptExpression": "return 1", "x": SECRET}})),
+        ("JSON_JQ_TRANSFORM", json!({"inputParameters": {"queryExpression": ".", "x": SECRET}})),
+        (
+            "SWITCH",
+            json!({"evaluatorType": "javascript", "expression": "$.x", "inputParameters": x, "decisionCases": {"a": [simple("a")]}}),
+        ),
+        ("DO_WHILE", json!({"loopCondition": "$.x == 1", "inputParameters": x, "loopOver": [simple("a")]})),
+        (
+            "SUB_WORKFLOW",
+            json!({"subWorkflowParam": {"name": "child", "workflowDefinition":
+            {"name": "child", "tasks": [using("a", SECRET)]}}}),
+        ),
+        (
+            "START_WORKFLOW",
+            json!({"inputParameters": {"startWorkflow": {"workflowDef":
+            {"name": "child", "tasks": [using("a", SECRET)]}}}}),
+        ),
+        ("NOOP", json!({"inputParameters": {"x": "$${workflow.secrets.token}"}})),
+    ] {
+        assert_eq!(faults(&json!([with_secret(task_type, &more)])), Vec::<String>::new(), "{task_type}");
+    }
+}
+
+#[test]
+fn secrets_at_places_that_nothing_is_handed_over_from_are_refused() {
+    let x = json!({"x": "${workflow.env.REGION}"});
+    let environment = |step: &Value| {
+        one_fault(&json!([step]), "tasks[0].inputParameters.x", "`${workflow.env.REGION}` is looked up only where");
+    };
+    for (task_type, mut more) in [
+        ("WAIT", json!({})),
+        ("HUMAN", json!({})),
+        ("NOOP", json!({})),
+        ("SET_VARIABLE", json!({})),
+        ("TERMINATE", json!({"inputParameters": {"terminationStatus": "COMPLETED"}})),
+        ("SUB_WORKFLOW", json!({"subWorkflowParam": {"name": "child"}})),
+        ("START_WORKFLOW", json!({"inputParameters": {"startWorkflow": {"name": "child"}}})),
+        ("SWITCH", json!({"expression": "x", "decisionCases": {"a": [simple("a")]}})),
+        ("DECISION", json!({"caseValueParam": "x", "decisionCases": {"a": [simple("a")]}})),
+        ("INLINE", json!({"inputParameters": {"evaluatorType": "value-param", "expression": "x"}})),
+    ] {
+        more["inputParameters"]["x"] = x["x"].clone();
+        environment(&with_secret(task_type, &more));
+    }
+    let items = json!({"inputParameters": {"_items": [SECRET]}, "loopOver": [simple("a")]});
+    one_fault(&json!([with_secret("DO_WHILE", &items)]), "tasks[0].inputParameters._items[0]", "looked up only");
+    for (field, task_type, more) in [
+        ("sink", "EVENT", json!({"sink": "amqp_queue:${workflow.secrets.q}"})),
+        (
+            "expression",
+            "SWITCH",
+            json!({"evaluatorType": "js", "expression": "'${workflow.secrets.q}'", "decisionCases": {"a": [simple("a")]}}),
+        ),
+        ("loopCondition", "DO_WHILE", json!({"loopCondition": "'${workflow.secrets.q}'", "loopOver": [simple("a")]})),
+        ("subWorkflowParam.name", "SUB_WORKFLOW", json!({"subWorkflowParam": {"name": "${workflow.secrets.q}"}})),
+        ("inputParameters.taskToExecute", "DYNAMIC", json!({"inputParameters": {"taskToExecute": "${workflow.secrets.q}"}})),
+        (
+            "taskDefinition.agent.requires",
+            "SIMPLE",
+            json!({"taskDefinition": {"name": "", "agent":
+            {"plugin": "p", "operation": "o", "requires": "role=${workflow.secrets.q}"}}}),
+        ),
+    ] {
+        one_fault(
+            &json!([with_secret(task_type, &more)]),
+            &format!("tasks[0].{field}"),
+            "`${workflow.secrets.q}` is looked up only",
+        );
+    }
+    one_fault(
+        &json!([simple("a"), using("b", "${a.output.${workflow.secrets.q}}")]),
+        "tasks[1].inputParameters.x",
+        "cannot stand in another",
+    );
+    let fork = json!({"name": "f", "taskReferenceName": "f", "type": "FORK_JOIN_DYNAMIC", "dynamicForkTasksParam": "list",
+        "inputParameters": {"list": [using("a", SECRET)]}});
+    one_fault(&json!([fork, join("j", &[])]), "tasks[0].inputParameters.list[0].inputParameters.x", "looked up only");
+    let found = violations(json!({"tasks": [simple("a")], "outputParameters": {"o": [SECRET]}, "inputTemplate": {"i": SECRET},
+        "variables": {"v": {"deep": SECRET}}}));
+    let paths: Vec<&str> = found.iter().map(|fault| fault.path.as_str()).collect();
+    assert_eq!(paths, ["outputParameters.o[0]", "inputTemplate.i", "variables.v.deep"]);
+}
+
 #[test]
 fn cycles_of_references() {
     one_fault(&json!([using("a", "${a.output.x}")]), "tasks[0].inputParameters", "`a` uses itself");

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Violation;
+use super::{Violation, sealed_for_nobody, sealed_in};
 use crate::selector::Selector;
 use crate::size::ByteSize;
 
@@ -67,6 +67,19 @@ impl AgentKey {
         }
         if self.operation.is_empty() {
             out.push(Violation::new(format!("{path}.operation"), "must name an operation of the plugin", None));
+        }
+        let texts = [
+            ("plugin", Some(&self.plugin)),
+            ("operation", Some(&self.operation)),
+            ("target", self.target.as_ref()),
+            ("requires", self.requires.as_ref()),
+            ("nodeInstance", self.node_instance.as_ref()),
+        ];
+        for (field, text) in texts {
+            if let Some(expression) = text.and_then(|text| sealed_in(text)) {
+                let instead = "only the task's input goes to the agent; use it in the inputParameters of the step";
+                out.push(sealed_for_nobody(format!("{path}.{field}"), expression, instead));
+            }
         }
         if let Some(requires) = self.requires.as_deref().filter(|text| !text.contains("${"))
             && let Err(error) = requires.parse::<Selector>()

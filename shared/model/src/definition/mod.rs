@@ -5,6 +5,7 @@
 
 mod agent_key;
 mod parts;
+mod sealed;
 mod step;
 mod task;
 mod task_type;
@@ -12,6 +13,7 @@ mod workflow;
 
 pub use agent_key::{AgentKey, ResourceLimits};
 pub use parts::{IdempotencyStrategy, JoinMode, RateLimitConfig, RateLimitPolicy, SchemaDef, SubWorkflowParams};
+pub use sealed::{ENVIRONMENT, SECRETS, each_sealed, sealed_for_nobody, sealed_in, sealed_name};
 pub use step::WorkflowTask;
 pub use task::{RetryLogic, TaskDef, TaskTimeoutPolicy};
 pub use task_type::TaskType;
