@@ -4,6 +4,7 @@
 //! Only texts of the definition itself are looked at: a step's parameters and its task definition's input template. What a
 //! worker, a response or a starter brought in is data, even when it reads `${workflow.secrets.x}`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use conductor_model::TaskId;
@@ -72,6 +73,16 @@ impl Run {
             }
         }
         Some(input)
+    }
+
+    /// The values that a task's definition names in `runtimeMetadata`, to be handed over beside the input and not kept: of
+    /// each name the secret, else the environment value. Names that nothing is known by are left out.
+    #[must_use]
+    pub fn runtime_metadata(&self, task: TaskId, look_up: LookUp<'_>) -> BTreeMap<String, String> {
+        let definition = self.state.by_id.get(&task).and_then(|ix| self.definition(*ix));
+        let names = definition.map(|definition| definition.runtime_metadata.as_slice()).unwrap_or_default();
+        let find = |name: &str| look_up(Sealed::Secret, name).or_else(|| look_up(Sealed::Environment, name));
+        names.iter().filter_map(|name| Some((name.clone(), find(name)?))).collect()
     }
 
     /// As [`Run::server_work`], with an input that is handed over in place of the stored one.

@@ -109,7 +109,7 @@ pub struct TaskDef {
     /// Fills input keys that are absent or null.
     #[serde(default, deserialize_with = "null_as_default")]
     pub input_template: Map<String, Value>,
-    /// Names of secrets and environment values that its worker gets.
+    /// Names of secrets and environment values that its worker gets beside the input.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub runtime_metadata: Vec<String>,
     /// What the input must look like.
@@ -245,7 +245,16 @@ impl TaskDef {
                 out.push(Violation::new(path, message, Some(text.clone())));
             }
         }
+        for (index, name) in self.runtime_metadata.iter().enumerate().filter(|(_, name)| name.trim().is_empty()) {
+            let message = "must be the name of a secret or of an environment value";
+            out.push(Violation::new(format!("runtimeMetadata[{index}]"), message, Some(name.clone())));
+        }
         if let Some(agent) = &self.agent {
+            if !self.runtime_metadata.is_empty() {
+                let message = "is for polling workers; an agent gets secrets in its input: write `${workflow.secrets.NAME}` or \
+                     `${workflow.env.NAME}` into the inputTemplate";
+                out.push(Violation::new("runtimeMetadata", message, None));
+            }
             agent.validate("agent", &mut out);
         }
         out

@@ -114,7 +114,7 @@ pub(super) fn handed_json(handed: &[HandedOut]) -> Result<Vec<Box<RawValue>>, Ap
 
 fn handed_view(handed: &HandedOut) -> Result<Box<RawValue>, ApiError> {
     let home = Home { name: &handed.workflow_name, correlation_id: handed.correlation_id.as_deref(), plan: &handed.plan };
-    raw(&TaskView::new(&handed.task, home))
+    raw(&TaskView::new(&handed.task, home).with_runtime_metadata(&handed.runtime_metadata))
 }
 
 /// The answer that hands one task to a worker; 204 when there is none.

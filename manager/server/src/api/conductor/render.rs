@@ -106,6 +106,9 @@ pub(super) struct TaskView<'a> {
     sub_workflow_id: Option<WorkflowId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     task_definition: Option<&'a TaskDef>,
+    /// For the worker that the task is handed to, and for nobody else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    runtime_metadata: Option<&'a BTreeMap<String, String>>,
 }
 
 /// What a task runs by: found when it was scheduled, or with its workflow's definition. A task of a loop is known by the
@@ -185,7 +188,13 @@ impl<'a> TaskView<'a> {
             loop_over_task: task.iteration > 0,
             sub_workflow_id: task.sub_workflow_id,
             task_definition: definition,
+            runtime_metadata: None,
         }
+    }
+
+    /// The same, with the secrets and environment values that its definition asks for.
+    pub(super) fn with_runtime_metadata(self, values: &'a BTreeMap<String, String>) -> Self {
+        Self { runtime_metadata: Some(values).filter(|values| !values.is_empty()), ..self }
     }
 }
 

@@ -100,3 +100,24 @@ async fn both_reach_a_worker_and_neither_is_stored_in_the_task() {
     assert_eq!(polled["inputData"], json!({ "key": "s3cr3t", "at": "in eu-1" }));
     assert_eq!(house.workflow(&id).await["tasks"][0]["inputData"], input);
 }
+
+#[tokio::test]
+async fn a_worker_gets_what_its_definition_names_beside_its_input_and_nobody_else_does() {
+    let house = House::new();
+    house.send("PUT", "/api/secrets/key", "s3cr3t").await.expect(200);
+    house.send("PUT", "/api/environment/region", "eu-1").await.expect(200);
+    let definition = json!({ "name": "t", "runtimeMetadata": ["key", "region", "nosuch"], "responseTimeoutSeconds": 60 });
+    house.json("POST", "/api/metadata/taskdefs", json!([definition])).await.expect(200);
+    house.define("w", json!([{ "name": "t", "taskReferenceName": "t" }])).await;
+    let id = house.start("w").await;
+    let polled = house.get("/api/tasks/poll/t?workerid=w").await.expect(200).json();
+    assert_eq!(polled["runtimeMetadata"], json!({ "key": "s3cr3t", "region": "eu-1" }));
+    assert_eq!(polled["inputData"], json!({}));
+    let stored = house.get(&format!("/api/tasks/{}", polled["taskId"].as_str().unwrap())).await.expect(200);
+    assert!(stored.json().get("runtimeMetadata").is_none() && !stored.text().contains("s3cr3t"), "{}", stored.text());
+    assert!(!house.workflow(&id).await.to_string().contains("s3cr3t"));
+    // An agent gets secrets in its input.
+    let on_agent = json!({ "name": "a", "runtimeMetadata": ["key"], "agent": { "plugin": "p", "operation": "o" } });
+    let refused = house.json("POST", "/api/metadata/taskdefs", json!([on_agent])).await.expect(400).json();
+    assert_eq!(refused["validationErrors"][0]["path"], "[0].runtimeMetadata");
+}

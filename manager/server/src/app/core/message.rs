@@ -1,6 +1,6 @@
 //! What the deciding thread can be told, and the handle to tell it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock, mpsc};
 
 use conductor_engine::{Event, PerformFailure, Plan, Refusal, StartRequest, WorkerUpdate};
@@ -157,6 +157,8 @@ pub struct PollRequest {
 pub struct HandedOut {
     /// The task.
     pub task: TaskRecord,
+    /// The secrets and environment values that its definition asks for beside the input.
+    pub runtime_metadata: BTreeMap<String, String>,
     /// Name of the workflow's definition.
     pub workflow_name: String,
     /// The starter's own id for the workflow.

@@ -194,10 +194,12 @@ impl Core {
         let run = self.runs.peek(workflow)?;
         let mut record = run.task(task)?.clone();
         let tenant = &run.workflow().tenant;
-        if let Some(input) = run.revealed_input(task, &|sealed, name| self.outlets.performers.look_up(tenant, sealed, name)) {
+        let look_up = |sealed, name: &str| self.outlets.performers.look_up(tenant, sealed, name);
+        if let Some(input) = run.revealed_input(task, &look_up) {
             record.input = Arc::new(input);
         }
         Some(HandedOut {
+            runtime_metadata: run.runtime_metadata(task, &look_up),
             task: record,
             workflow_name: run.workflow().name.clone(),
             correlation_id: run.workflow().correlation_id.clone(),
