@@ -2,7 +2,6 @@
 
 use conductor_model::limits::DEFINITION_NAME_BYTES_MAX;
 use conductor_model::{TaskDef, TaskType, Violation, WorkflowDef, WorkflowTask};
-use serde_json::Value;
 
 use super::{AgentTemplate, Compiler, Kind, NodeId};
 use crate::expression::Template;
@@ -36,11 +35,6 @@ pub(super) fn workflow(definition: &WorkflowDef, out: &mut Vec<Violation>) {
     if definition.timeout_seconds < 0 {
         out.push(Violation::new("timeoutSeconds", "must be at least 0", Some(definition.timeout_seconds.to_string())));
     }
-    unsupported("cacheConfig", &definition.cache_config, out);
-    if !definition.masked_fields.is_empty() {
-        let message = "is not supported by this version: nothing is masked; leave it empty";
-        out.push(Violation::new("maskedFields", message, None));
-    }
     if let Some(config) = &definition.rate_limit_config {
         rate_limit::check(config, out);
     }
@@ -65,8 +59,6 @@ pub(super) fn step(step: &WorkflowTask, path: &dyn Fn() -> String, out: &mut Vec
         let message = "is a word of the expression language; choose another name";
         found.push(Violation::new("taskReferenceName", message, Some(reference.to_owned())));
     }
-    unsupported("onStateChange", &step.on_state_change, &mut found);
-    unsupported("cacheConfig", &step.cache_config, &mut found);
     if step.async_complete && !can_complete_from_outside(step.task_type) {
         let message =
             "has no effect on a step of this type; leave it out, or let a step of type HTTP, EVENT, WAIT or HUMAN wait";
@@ -87,18 +79,6 @@ pub(super) fn step(step: &WorkflowTask, path: &dyn Fn() -> String, out: &mut Vec
         }
     }
     out.extend(found.into_iter().map(|violation| Violation { path: format!("{}.{}", path(), violation.path), ..violation }));
-}
-
-/// A field that would promise something that is not kept.
-fn unsupported(path: &str, value: &Value, out: &mut Vec<Violation>) {
-    let empty = match value {
-        Value::Null => true,
-        Value::Object(map) => map.is_empty(),
-        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => false,
-    };
-    if !empty {
-        out.push(Violation::new(path, "is not supported by this version; leave it empty", None));
-    }
 }
 
 /// Whether a reference reads like that of a round of a loop, `ref__3`.

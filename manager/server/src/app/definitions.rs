@@ -84,12 +84,7 @@ impl App {
                 let mut faults = Vec::new();
                 for (index, definition) in definitions.iter().enumerate() {
                     let mut own = definition.validate();
-                    for (schema, key) in
-                        [(&definition.input_schema, "inputSchema"), (&definition.output_schema, "outputSchema")]
-                    {
-                        let schema = schema.as_deref().filter(|_| definition.enforce_schema);
-                        own.extend(schema.into_iter().flat_map(|schema| schemas::faults(schema, key)));
-                    }
+                    own.extend(schemas::of_task(definition));
                     if own.is_empty() {
                         own.extend(check_plugin(store, &owner, definition)?);
                     }
@@ -131,6 +126,7 @@ impl App {
                     faults.extend(own.into_iter().map(|fault| if several { below(index, fault) } else { fault }));
                 }
                 if faults.is_empty() {
+                    definitions.iter().for_each(|definition| warn_of_what_has_no_effect(&owner, definition));
                     let definitions = definitions
                         .into_iter()
                         .map(|definition| stamp_workflow(store, &owner, definition, &by))
@@ -201,7 +197,8 @@ impl App {
             .read(move |store| {
                 let definition = match given {
                     Some(definition) => {
-                        let faults = script_faults(performers.scripts(), &definition);
+                        let mut faults = script_faults(performers.scripts(), &definition);
+                        faults.extend(schemas::of_workflow(&definition));
                         if !faults.is_empty() {
                             return Ok(Some(Err(PlanError::Invalid(faults))));
                         }
@@ -241,10 +238,7 @@ fn faults_of(
         Ok(plan) => {
             let workflow = &plan.snapshot().workflow;
             let mut faults = script_faults(scripts, workflow);
-            for (schema, key) in [(&workflow.input_schema, "inputSchema"), (&workflow.output_schema, "outputSchema")] {
-                let schema = schema.as_ref().filter(|_| workflow.enforce_schema);
-                faults.extend(schema.into_iter().flat_map(|schema| schemas::faults(schema, key)));
-            }
+            faults.extend(schemas::of_workflow(workflow));
             faults
         }
         Err(PlanError::Invalid(faults)) => faults,
@@ -325,6 +319,15 @@ fn stamp_workflow(
     definition.created_by = Some(before.and_then(|before| before.created_by).unwrap_or_else(|| by.to_owned()));
     definition.updated_by = Some(by.to_owned());
     Ok(definition)
+}
+
+/// Conductor only keeps these fields, and SDKs send some of them unasked: refusing them would keep programs out.
+fn warn_of_what_has_no_effect(tenant: &TenantName, definition: &WorkflowDef) {
+    let places = definition.without_effect();
+    if !places.is_empty() {
+        tracing::warn!(%tenant, workflow = definition.name, version = definition.version, fields = places.join(", "),
+            "a workflow definition has fields that are kept and have no effect");
+    }
 }
 
 fn below(index: usize, mut fault: Violation) -> Violation {

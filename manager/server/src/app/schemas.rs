@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use conductor_model::{SchemaDef, TenantName, Violation};
+use conductor_model::{SchemaDef, TaskDef, TenantName, Violation, WorkflowDef};
 use conductor_store::{Document, DocumentKind, Putting, Store, StoreError};
 use jsonschema::Validator;
 use serde_json::{Map, Value};
@@ -119,8 +119,30 @@ pub(super) fn violations(
     Ok(Some(faults.collect()))
 }
 
+/// What is wrong with the schemas that a workflow definition enforces, and those of task definitions in its steps.
+pub(super) fn of_workflow(definition: &WorkflowDef) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for (schema, key) in [(&definition.input_schema, "inputSchema"), (&definition.output_schema, "outputSchema")] {
+        let schema = schema.as_ref().filter(|_| definition.enforce_schema);
+        found.extend(schema.into_iter().flat_map(|schema| faults(schema, key)));
+    }
+    definition.each_step(&mut |step, path| {
+        let own = step.task_definition.as_deref().map(of_task).unwrap_or_default();
+        let below = |fault: Violation| Violation { path: format!("{path}.taskDefinition.{}", fault.path), ..fault };
+        found.extend(own.into_iter().map(below));
+    });
+    found
+}
+
+/// What is wrong with the schemas that a task definition enforces.
+pub(super) fn of_task(definition: &TaskDef) -> Vec<Violation> {
+    let schemas = [(&definition.input_schema, "inputSchema"), (&definition.output_schema, "outputSchema")];
+    let enforced = schemas.into_iter().filter(|_| definition.enforce_schema);
+    enforced.filter_map(|(schema, key)| Some(faults(schema.as_deref()?, key))).flatten().collect()
+}
+
 /// What is wrong with a schema by itself.
-pub(super) fn faults(schema: &SchemaDef, path: &str) -> Vec<Violation> {
+fn faults(schema: &SchemaDef, path: &str) -> Vec<Violation> {
     let mut faults = Vec::new();
     if schema.name.is_empty() && schema.data.is_none() || schema.name.len() > NAME_BYTES_MAX {
         faults.push(Violation::new(format!("{path}.name"), "must be a name of 1 to 255 bytes", None));

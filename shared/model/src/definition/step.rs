@@ -109,10 +109,10 @@ pub struct WorkflowTask {
     /// Kept for SDKs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limited: Option<bool>,
-    /// Not supported; refused unless empty.
+    /// Kept for SDKs; without effect, as in Conductor.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "is_default")]
     pub on_state_change: Value,
-    /// Not supported; refused unless empty.
+    /// Kept for SDKs; without effect, as in Conductor.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "is_default")]
     pub cache_config: Value,
     /// Kept for SDKs.

@@ -89,10 +89,10 @@ pub struct WorkflowDef {
     /// Whether the schemas are enforced.
     #[serde(default = "yes", deserialize_with = "null_as_yes")]
     pub enforce_schema: bool,
-    /// Not supported; refused unless empty.
+    /// Kept for SDKs; without effect, as in Conductor.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "is_default")]
     pub cache_config: Value,
-    /// Not supported; refused unless empty.
+    /// Kept for SDKs; without effect, as in Conductor: nothing is masked.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub masked_fields: Vec<Value>,
     /// When it was first stored, in ms.
@@ -107,6 +107,56 @@ pub struct WorkflowDef {
     /// Who stored it last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated_by: Option<String>,
+}
+
+impl WorkflowDef {
+    /// Where the definition says something that is kept and has no effect, as in `tasks[0].cacheConfig`.
+    #[must_use]
+    pub fn without_effect(&self) -> Vec<String> {
+        let mut out = Vec::new();
+        note(says_something(&self.cache_config), || "cacheConfig".to_owned(), &mut out);
+        note(!self.masked_fields.is_empty(), || "maskedFields".to_owned(), &mut out);
+        self.each_step(&mut |step, path| {
+            note(says_something(&step.cache_config), || format!("{path}.cacheConfig"), &mut out);
+            note(says_something(&step.on_state_change), || format!("{path}.onStateChange"), &mut out);
+        });
+        out
+    }
+
+    /// Visits every step on every level, with its place, as in `tasks[2].forkTasks[0][1]`.
+    pub fn each_step(&self, visit: &mut dyn FnMut(&WorkflowTask, &str)) {
+        each_step(&self.tasks, "tasks", visit);
+    }
+}
+
+fn each_step(steps: &[Arc<WorkflowTask>], path: &str, visit: &mut dyn FnMut(&WorkflowTask, &str)) {
+    for (index, step) in steps.iter().enumerate() {
+        let path = format!("{path}[{index}]");
+        visit(step, &path);
+        for (branch, steps) in step.fork_tasks.iter().enumerate() {
+            each_step(steps, &format!("{path}.forkTasks[{branch}]"), visit);
+        }
+        for (case, steps) in &step.decision_cases {
+            each_step(steps, &format!("{path}.decisionCases[{case}]"), visit);
+        }
+        each_step(&step.default_case, &format!("{path}.defaultCase"), visit);
+        each_step(&step.loop_over, &format!("{path}.loopOver"), visit);
+    }
+}
+
+fn note(is_there: bool, place: impl FnOnce() -> String, out: &mut Vec<String>) {
+    if is_there {
+        out.push(place());
+    }
+}
+
+/// SDKs write empty objects for fields that nobody set.
+fn says_something(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Object(map) => !map.is_empty(),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => true,
+    }
 }
 
 fn one() -> i32 {
@@ -129,3 +179,21 @@ macro_rules! null_as {
 null_as!(null_as_one, one, i32);
 null_as!(null_as_two, two, i32);
 null_as!(null_as_yes, yes, bool);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_without_effect_is_found_wherever_it_stands() {
+        let text = r#"{"name":"w","cacheConfig":{},"maskedFields":["password"],"tasks":[
+            {"name":"a","taskReferenceName":"a","cacheConfig":{"key":"k","ttlInSecond":5},"onStateChange":{}},
+            {"name":"s","taskReferenceName":"s","type":"SWITCH","decisionCases":{"x":[
+                {"name":"b","taskReferenceName":"b","onStateChange":{"onStart":[{"type":"t"}]}}]}}]}"#;
+        let definition: WorkflowDef = serde_json::from_str(text).unwrap();
+        let expected = ["maskedFields", "tasks[0].cacheConfig", "tasks[1].decisionCases[x][0].onStateChange"];
+        assert_eq!(definition.without_effect(), expected);
+        let back: WorkflowDef = serde_json::from_value(serde_json::to_value(&definition).unwrap()).unwrap();
+        assert_eq!(back, definition, "all of it is kept");
+    }
+}

@@ -1,8 +1,5 @@
 //! Scripts of definitions, read at registration and not first at run time.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use conductor_model::definition::TaskType;
 use conductor_model::{Violation, WorkflowDef, WorkflowTask};
 use conductor_script::Language;
@@ -14,7 +11,7 @@ use super::Scripts;
 /// helper can be started are let through: they fail at run time if they must.
 pub(in crate::app) fn script_faults(scripts: &Scripts, definition: &WorkflowDef) -> Vec<Violation> {
     let mut found = Vec::new();
-    steps(&definition.tasks, "tasks", &mut found);
+    definition.each_step(&mut |task, path| own(task, path, &mut found));
     let check = |Script { path, language, source }: Script| match scripts.check(language, &source) {
         Err(error) if error.is_transient() => {
             tracing::warn!(%error, "a script is registered without having been read");
@@ -30,22 +27,6 @@ struct Script {
     path: String,
     language: Language,
     source: String,
-}
-
-fn steps(tasks: &[Arc<WorkflowTask>], path: &str, found: &mut Vec<Script>) {
-    for (index, task) in tasks.iter().enumerate() {
-        let path = format!("{path}[{index}]");
-        own(task, &path, found);
-        for (branch, tasks) in task.fork_tasks.iter().enumerate() {
-            steps(tasks, &format!("{path}.forkTasks[{branch}]"), found);
-        }
-        let cases: &BTreeMap<String, Vec<Arc<WorkflowTask>>> = &task.decision_cases;
-        for (case, tasks) in cases {
-            steps(tasks, &format!("{path}.decisionCases.{case}"), found);
-        }
-        steps(&task.default_case, &format!("{path}.defaultCase"), found);
-        steps(&task.loop_over, &format!("{path}.loopOver"), found);
-    }
 }
 
 /// The scripts of one step.

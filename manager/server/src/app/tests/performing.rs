@@ -49,7 +49,7 @@ async fn a_script_that_cannot_be_read_is_refused_at_registration() {
     let definition = serde_json::from_value(one_step(step)).unwrap();
     let faults = tokio::task::spawn_blocking(move || script_faults(performers.scripts(), &definition)).await.unwrap();
     let paths: Vec<_> = faults.iter().map(|fault| fault.path.as_str()).collect();
-    assert_eq!(paths, ["tasks[0].expression", "tasks[0].decisionCases.a[0].inputParameters.queryExpression"]);
+    assert_eq!(paths, ["tasks[0].expression", "tasks[0].decisionCases[a][0].inputParameters.queryExpression"]);
     assert!(faults.iter().all(|fault| fault.message.contains("cannot be read")), "{faults:?}");
 }
 
