@@ -17,6 +17,8 @@ pub enum DocumentKind {
     EnrolmentToken,
     /// Which certificates of an agent are good (JSON).
     AgentIdentity,
+    /// That all schedules of a tenant rest. There is one, without a text, while they do.
+    SchedulerRest,
 }
 
 impl DocumentKind {
@@ -30,6 +32,7 @@ impl DocumentKind {
             Self::Environment => "environment",
             Self::EnrolmentToken => "enrolment-token",
             Self::AgentIdentity => "agent-identity",
+            Self::SchedulerRest => "scheduler-rest",
         }
     }
 }

@@ -159,6 +159,8 @@ async fn all_schedules_rest_together() {
     let house = house().await;
     save(&house, "backup", json!({})).await;
     assert_eq!(house.get("/api/scheduler/admin/pause").await.expect(200).json(), json!({ "paused": true }));
+    let next = stored(&house, "backup").await;
+    assert_eq!(next["paused"], false, "each keeps whether it rests by itself");
     assert_eq!(house.get("/api/scheduler/admin/requeue").await.expect(200).json(), json!({ "schedules": 1 }));
     assert_eq!(house.get("/api/scheduler/admin/resume").await.expect(200).json(), json!({ "paused": false }));
 }

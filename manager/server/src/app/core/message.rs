@@ -260,7 +260,7 @@ pub enum Message {
     /// Let a schedule rest, or go on.
     PauseSchedule { tenant: TenantName, name: String, paused: bool, reason: Option<String>, reply: Reply<()> },
     /// Let all schedules rest, or go on.
-    PauseScheduler { paused: bool, reply: Reply<()> },
+    PauseScheduler { tenant: TenantName, paused: bool, reply: Reply<()> },
     /// Which schedules are there?
     Schedules { tenant: TenantName, reply: Reply<Vec<Schedule>> },
     /// An agent presents itself.

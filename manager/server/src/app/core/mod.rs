@@ -58,7 +58,7 @@ use std::time::Duration;
 
 use conductor_engine::Plan;
 use conductor_model::{AgentState, FeedEntry, TenantName, Timestamp, WorkflowId};
-use conductor_store::{OutboxMessage, Store, StoreError};
+use conductor_store::{DocumentKind, OutboxMessage, Store, StoreError};
 use tokio::sync::broadcast;
 
 use self::batch::Building;
@@ -234,7 +234,8 @@ impl Core {
                 self.fleet.claim(agent, task.id);
             }
         }
-        self.schedules = Schedules::rebuilt(work.schedules, self.schedules.resting());
+        let resting = self.store.documents(None, DocumentKind::SchedulerRest)?.into_iter().map(|document| document.tenant);
+        self.schedules = Schedules::rebuilt(work.schedules, resting.collect());
         self.set_schedule_timers();
         self.index.gates.remember(work.starts);
         for (poller, until) in self.polling.deadlines() {
@@ -354,7 +355,7 @@ impl Core {
             Message::PauseSchedule { tenant, name, paused, reason, reply } => {
                 self.pause_schedule(ScheduleKey { tenant, name }, paused, reason, reply);
             }
-            Message::PauseScheduler { paused, reply } => self.pause_scheduler(paused, reply),
+            Message::PauseScheduler { tenant, paused, reply } => self.pause_scheduler(tenant, paused, reply),
             Message::Schedules { tenant, reply } => reply.answer(self.schedules_of(&tenant)),
             Message::Register { record, reply } => self.register(*record, reply),
             Message::Cordon { tenant, agent, cordon, reply } => self.cordon(&tenant, &agent, cordon, reply),

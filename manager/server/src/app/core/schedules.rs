@@ -5,10 +5,11 @@
 //! manager was away are all made up for where the schedule says so; else the last of them is, unless it is older than
 //! [`LATE_MS_MAX`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use conductor_engine::StartRequest;
 use conductor_model::{Schedule, ScheduleRun, ScheduleRunState, TenantName, Timestamp, WorkflowId};
+use conductor_store::{Document, DocumentKind, Putting};
 use std::sync::Arc;
 
 use super::Core;
@@ -22,6 +23,9 @@ const LATE_MS_MAX: i64 = 60_000;
 const MISSED_MAX: usize = 1_000;
 /// Schedules of all tenants at most.
 const SCHEDULES_MAX: usize = 20_000;
+
+/// The name of the document that says that a tenant's schedules rest.
+const RESTING: &str = "all";
 
 /// Which schedule.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,13 +45,13 @@ struct Kept {
 #[derive(Debug, Default)]
 pub(super) struct Schedules {
     all: BTreeMap<ScheduleKey, Kept>,
-    /// Whether all of them rest.
-    resting: bool,
+    /// The tenants whose schedules all rest.
+    resting: BTreeSet<TenantName>,
 }
 
 impl Schedules {
     /// As they were stored.
-    pub(super) fn rebuilt(stored: Vec<(TenantName, Schedule)>, resting: bool) -> Self {
+    pub(super) fn rebuilt(stored: Vec<(TenantName, Schedule)>, resting: BTreeSet<TenantName>) -> Self {
         let kept = |(tenant, schedule): (TenantName, Schedule)| {
             let calendars = Calendars::of(&schedule);
             if let Err(faults) = &calendars {
@@ -58,15 +62,10 @@ impl Schedules {
         Self { all: stored.into_iter().map(kept).collect(), resting }
     }
 
-    /// Whether all of them rest.
-    pub(super) fn resting(&self) -> bool {
-        self.resting
-    }
-
     /// When each is due.
     pub(super) fn due(&self) -> Vec<(ScheduleKey, Timestamp)> {
         let due = |(key, kept): (&ScheduleKey, &Kept)| Some((key.clone(), kept.schedule.next_run_time?));
-        if self.resting { Vec::new() } else { self.all.iter().filter_map(due).collect() }
+        self.all.iter().filter(|(key, _)| !self.resting.contains(&key.tenant)).filter_map(due).collect()
     }
 }
 
@@ -121,12 +120,28 @@ impl Core {
         own.map(|(_, kept)| kept.schedule.clone()).collect()
     }
 
-    /// Lets all schedules rest, or go on. What was missed meanwhile is treated as after a restart.
-    pub(super) fn pause_scheduler(&mut self, paused: bool, reply: Reply<()>) {
+    /// Lets all schedules of a tenant rest, or go on, over restarts. What was missed meanwhile is treated as after a restart.
+    /// That it waits for the store here keeps two who say different things in order; people do this, and rarely.
+    pub(super) fn pause_scheduler(&mut self, tenant: TenantName, paused: bool, reply: Reply<()>) {
+        let (kind, name) = (DocumentKind::SchedulerRest, RESTING);
+        let stored = if paused {
+            let document = Document { tenant: tenant.clone(), kind, name: name.to_owned(), version: 1, body: String::new() };
+            self.store.put_document(document, Putting::Either).map(|_| ())
+        } else {
+            self.store.delete_document(&tenant, kind, name, None).map(|_| ())
+        };
+        if let Err(error) = stored {
+            let _ = reply.send(Err(CommandError::NotStored(error)));
+            return;
+        }
         for (key, _) in self.schedules.due() {
             self.index.timers.clear(&Timer::Schedule(key));
         }
-        self.schedules.resting = paused;
+        if paused {
+            self.schedules.resting.insert(tenant);
+        } else {
+            self.schedules.resting.remove(&tenant);
+        }
         self.set_schedule_timers();
         reply.answer(());
     }
@@ -140,7 +155,7 @@ impl Core {
 
     fn keep_schedule(&mut self, key: ScheduleKey, kept: Kept) {
         let timer = Timer::Schedule(key.clone());
-        match kept.schedule.next_run_time.filter(|_| !self.schedules.resting) {
+        match kept.schedule.next_run_time.filter(|_| !self.schedules.resting.contains(&key.tenant)) {
             Some(due) => self.index.timers.set(timer, due),
             None => self.index.timers.clear(&timer),
         }

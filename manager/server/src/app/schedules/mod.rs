@@ -95,12 +95,13 @@ impl App {
         Ok(self.inner.core.ask(|reply| Message::PauseSchedule { tenant, name, paused, reason, reply }).await?)
     }
 
-    /// Lets all schedules of all tenants rest until the manager starts again or is told to go on.
+    /// Lets all schedules of a tenant rest until they are told to go on. Each keeps whether it rests by itself.
     ///
     /// # Errors
-    /// When the manager shuts down.
-    pub async fn pause_scheduler(&self, paused: bool) -> Result<(), AppError> {
-        Ok(self.inner.core.ask(|reply| Message::PauseScheduler { paused, reply }).await?)
+    /// When it cannot be stored, or the manager shuts down.
+    pub async fn pause_scheduler(&self, tenant: &TenantName, paused: bool) -> Result<(), AppError> {
+        let tenant = tenant.clone();
+        Ok(self.inner.core.ask(|reply| Message::PauseScheduler { tenant, paused, reply }).await?)
     }
 
     /// The next moments of a calendar, at most [`NEXT_MOMENTS_MAX`].

@@ -144,6 +144,32 @@ fn a_schedule_rests_ends_and_is_removed() {
 }
 
 #[test]
+fn the_schedules_of_a_tenant_rest_together_over_restarts_and_disturb_nobody_elses() {
+    let mut stage = ready();
+    let other: TenantName = "other".parse().unwrap();
+    let definition = stage.store.workflow_def(&tenant(), "one", None).unwrap().unwrap();
+    stage.store.put_workflow_defs(&other, vec![definition], true).unwrap();
+    put(&mut stage, &json!({ "cronExpression": "0/10 * * * * *" }));
+    let theirs = Box::new(schedule(&json!({ "cronExpression": "0/10 * * * * *" })));
+    stage.ask(|reply| Message::PutSchedule { tenant: other.clone(), schedule: theirs, reply }).unwrap();
+    let pause = |paused| move |reply| Message::PauseScheduler { tenant: tenant(), paused, reply };
+    stage.ask(pause(true)).unwrap();
+    let pass = |stage: &mut Stage| {
+        stage.pass_ms(10_000);
+        stage.round();
+    };
+    pass(&mut stage);
+    let mut stage = stage.killed();
+    pass(&mut stage);
+    assert_eq!(moments(&stage), []);
+    assert_eq!(stage.store.schedule_runs(&other, None, 10).unwrap().len(), 2);
+    stage.ask(pause(false)).unwrap();
+    let mut stage = stage.killed();
+    pass(&mut stage);
+    assert!(!moments(&stage).is_empty());
+}
+
+#[test]
 fn a_workflow_that_cannot_be_started_is_noted_and_the_schedule_goes_on() {
     let mut stage = ready();
     put(&mut stage, &json!({ "cronExpression": "0/10 * * * * *" }));

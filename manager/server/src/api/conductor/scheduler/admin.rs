@@ -20,25 +20,25 @@ pub(super) struct Outcomes {
     bulk_successful_results: Vec<String>,
 }
 
-/// Lets all schedules of the manager rest until they are told to go on, or the manager starts again.
+/// Lets all schedules of the tenant rest until they are told to go on.
 #[utoipa::path(get, path = "/api/scheduler/admin/pause", tag = "scheduler",
     responses((status = 200, body = BTreeMap<String, bool>, description = "{paused}")))]
 pub(super) async fn pause(
     State(state): State<ApiState>,
-    _caller: Caller,
+    caller: Caller,
 ) -> Result<Json<BTreeMap<&'static str, bool>>, ApiError> {
-    state.app.pause_scheduler(true).await?;
+    state.app.pause_scheduler(&caller.tenant, true).await?;
     Ok(Json(BTreeMap::from([("paused", true)])))
 }
 
-/// Lets all schedules go on.
+/// Lets all schedules of the tenant go on, but for those that rest by themselves.
 #[utoipa::path(get, path = "/api/scheduler/admin/resume", tag = "scheduler",
     responses((status = 200, body = BTreeMap<String, bool>, description = "{paused}")))]
 pub(super) async fn resume(
     State(state): State<ApiState>,
-    _caller: Caller,
+    caller: Caller,
 ) -> Result<Json<BTreeMap<&'static str, bool>>, ApiError> {
-    state.app.pause_scheduler(false).await?;
+    state.app.pause_scheduler(&caller.tenant, false).await?;
     Ok(Json(BTreeMap::from([("paused", false)])))
 }
 
