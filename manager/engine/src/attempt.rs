@@ -39,6 +39,7 @@ pub(crate) fn again(turn: &mut Turn<'_, '_>, ix: Ix, delay_seconds: i64, jitter_
     record.retried_task_id = Some(old.id);
     record.attempt = old.attempt.saturating_add(1);
     record.first_scheduled_at = old.first_scheduled_at;
+    record.first_started_at = old.first_started_at.or(old.started_at);
     record.reason.clone_from(&old.reason);
     attempt(turn, site, record, delay_seconds, jitter_ms);
 }

@@ -157,6 +157,7 @@ impl<'r, 'c> Turn<'r, 'c> {
             first_scheduled_at: now,
             visible_at: now,
             started_at: None,
+            first_started_at: None,
             ended_at: None,
             updated_at: now,
             callback_after_seconds: 0,

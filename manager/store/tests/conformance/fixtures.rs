@@ -101,6 +101,7 @@ pub fn task(of: &WorkflowRecord, seq: u32) -> TaskRecord {
         scheduled_at: Timestamp(1_000),
         first_scheduled_at: Timestamp(1_000),
         visible_at: Timestamp(1_000),
+        first_started_at: None,
         started_at: None,
         ended_at: None,
         updated_at: Timestamp(1_000),

@@ -216,6 +216,7 @@ fn new_task(id: TaskId, workflow: &WorkflowRecord) -> TaskRecord {
         scheduled_at: now,
         first_scheduled_at: now,
         visible_at: now,
+        first_started_at: None,
         started_at: Some(now),
         ended_at: None,
         updated_at: now,

@@ -163,7 +163,7 @@ impl<'a> TaskView<'a> {
             start_time: task.started_at.unwrap_or_default(),
             end_time: task.ended_at.unwrap_or_default(),
             update_time: task.updated_at,
-            first_start_time: Timestamp(0),
+            first_start_time: task.first_started_at.or(task.started_at).unwrap_or_default(),
             start_delay_in_seconds: start_delay_seconds(task),
             retried_task_id: task.retried_task_id,
             retried: task.retried,
@@ -268,6 +268,9 @@ mod tests {
         assert_eq!(task["workflowTask"]["type"], "SIMPLE");
         assert_eq!(task["queueWaitTime"], 250);
         assert_eq!(task["endTime"], 0);
+        assert!(task["startTime"] != 0 && task["firstStartTime"] == task["startTime"]);
+        let again = TaskRecord { first_started_at: Some(Timestamp(7)), ..tasks[1].clone() };
+        assert_eq!(json!(TaskView::new(&again, Home::of(&workflow, &plan)))["firstStartTime"], 7, "that of the first attempt");
         assert!(task.get("reasonForIncompletion").is_none(), "nulls are left out");
         assert!(task.get("domain").is_none());
     }

@@ -29,6 +29,7 @@ pub(in crate::api::conductor) struct TaskResult {
     worker_id: Option<String>,
     logs: Option<Vec<LogEntry>>,
     extend_lease: Option<bool>,
+    external_output_payload_storage_path: Option<String>,
 }
 
 /// The statuses that a worker may report.
@@ -87,6 +88,13 @@ impl TaskResult {
     fn into_update(self) -> Result<(WorkerUpdate, Vec<(Timestamp, String)>), ApiError> {
         if self.task_id.is_empty() {
             return Err(ApiError::bad_request("json-invalid", "taskId: the report does not say which task it is about"));
+        }
+        if let Some(path) = self.external_output_payload_storage_path.filter(|path| !path.is_empty()) {
+            return Err(ApiError::bad_request(
+                "external-payload-unsupported",
+                format!("externalOutputPayloadStoragePath is {path:?}, but outputs are taken in the report alone"),
+            )
+            .hint("put large data under /resources and give its address in `outputData`"));
         }
         let extend_lease = self.extend_lease.unwrap_or(false);
         let status = match self.status {
@@ -209,6 +217,19 @@ mod tests {
         let lines = vec![r#"{"log":"x"}"#; 25].join(",");
         let (_, logs) = update(&format!(r#"{{"taskId":"{TASK}","status":"FAILED","logs":[{lines}]}}"#)).unwrap();
         assert_eq!(logs.len(), UPDATE_LOG_LINES_MAX);
+    }
+
+    #[test]
+    fn an_output_that_lies_elsewhere_is_refused_and_not_lost() {
+        let elsewhere = |path: &str| {
+            update(&format!(r#"{{"taskId":"{TASK}","status":"COMPLETED","externalOutputPayloadStoragePath":{path}}}"#))
+        };
+        let error = elsewhere(r#""s3://bucket/x.json""#).unwrap_err();
+        assert_eq!((error.status, &*error.code), (StatusCode::BAD_REQUEST, "external-payload-unsupported"));
+        assert!(error.message.contains("s3://bucket/x.json") && error.message.contains("externalOutputPayloadStoragePath"));
+        for nothing in ["null", r#""""#] {
+            assert!(elsewhere(nothing).is_ok(), "{nothing}");
+        }
     }
 
     #[test]
