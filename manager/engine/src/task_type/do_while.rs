@@ -2,7 +2,7 @@
 //!
 //! A round is a frame of the same plan. While the loop goes on its output is the number of the round alone; what earlier
 //! rounds came to is looked up in their records when an expression asks for it, and gathered when the loop is over, so that
-//! a round costs the same however many there were. With `keepLastN` the records of older rounds are removed.
+//! a round costs the same however many there were. A condition that looks at earlier rounds gets them all, each time. With `keepLastN` the records of older rounds are removed.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -80,6 +80,36 @@ fn is_for_each(step: &WorkflowTask) -> bool {
     step.input_parameters.contains_key(ITEMS_OF_SDK) && written_condition(step).is_some_and(|condition| condition == never())
 }
 
+/// What a condition may ask of its loop without looking at earlier rounds.
+const OF_THIS_ROUND: [&str; 3] = ["iteration", "loopItem", "loopIndex"];
+
+/// Whether a condition may look at earlier rounds: it mentions its loop otherwise than for one of [`OF_THIS_ROUND`], or it
+/// uses the input in a way that does not show what of it.
+fn looks_back(condition: &str, reference: &str) -> bool {
+    let mut left = condition;
+    while let Some(at) = left.find('$') {
+        left = left[at + 1..].trim_start();
+        let Some((member, behind)) = member(left) else { return true };
+        if member == reference && !self::member(behind.trim_start()).is_some_and(|(of, _)| OF_THIS_ROUND.contains(&of)) {
+            return true;
+        }
+        left = behind;
+    }
+    false
+}
+
+/// The member that a text begins with, `.name` or `['name']`, and what follows on it.
+fn member(text: &str) -> Option<(&str, &str)> {
+    if let Some(text) = text.strip_prefix('.').map(str::trim_start) {
+        let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).unwrap_or(text.len());
+        return (end > 0).then(|| text.split_at(end));
+    }
+    let text = text.strip_prefix('[')?.trim_start();
+    let quote = text.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
+    let (name, behind) = text[1..].split_once(quote)?;
+    Some((name, behind.trim_start().strip_prefix(']')?))
+}
+
 fn prepare(turn: &Turn<'_, '_>, site: Site, record: &mut TaskRecord) -> Result<(), String> {
     attempt::resolve(turn, site, record)?;
     let items = turn.run.resolve_text(site, "items", record.id).map_err(|error| error.to_string())?;
@@ -140,10 +170,12 @@ pub(crate) fn round_ended(turn: &mut Turn<'_, '_>, owner: Site) {
         return;
     }
     keep_last(turn, ix, owner);
-    if condition(&turn.run.node(owner).step).is_some() {
-        turn.perform(ix);
-    } else {
-        go_on(turn, ix);
+    let node = turn.run.node(owner);
+    match condition(&node.step) {
+        // It ends there, with the reason.
+        Some(condition) if looks_back(condition, &node.reference) && gathered(turn.run, ix).is_none() => complete(turn, ix),
+        Some(_) => turn.perform(ix),
+        None => go_on(turn, ix),
     }
 }
 
@@ -160,8 +192,16 @@ fn work(run: &Run, ix: Ix) -> Option<ServerWork> {
     if let Some(frame) = run.frames.find_round(site, record.iteration) {
         input.extend(outputs(run, site, frame, &mut Budget::new(GATHERED_BYTES_MAX)).unwrap_or_default());
     }
-    input.insert(run.node(site).reference.to_string(), Value::clone(&record.output));
-    Some(script::javascript(condition(&run.node(site).step)?, Arc::new(Value::Object(input))))
+    let node = run.node(site);
+    let condition = condition(&node.step)?;
+    let mut own = Value::clone(&record.output);
+    if looks_back(condition, &node.reference)
+        && let (Value::Object(own), Some(Value::Object(rounds))) = (&mut own, gathered(run, ix))
+    {
+        own.extend(rounds);
+    }
+    input.insert(node.reference.to_string(), own);
+    Some(script::javascript(condition, Arc::new(Value::Object(input))))
 }
 
 fn performed(turn: &mut Turn<'_, '_>, ix: Ix, result: Result<Value, PerformFailure>) {
@@ -285,5 +325,28 @@ pub(crate) fn item_of(run: &Run, site: Site) -> Option<(u32, &Value)> {
             return Some((index, items.get(index as usize)?));
         }
         frame = run.frames.get(owner.frame);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::looks_back;
+
+    #[test]
+    fn a_condition_gets_earlier_rounds_only_where_it_may_look_at_them() {
+        for condition in [
+            "true",
+            "$.lp.iteration < 3",
+            "$.lp['iteration'] < 3 && $['other'].x",
+            "if ( $.lp.iteration < 3 ) { true; } else { false; }",
+            "$.t.done != true && $ [ \"lp\" ] . loopIndex < 2",
+        ] {
+            assert!(!looks_back(condition, "lp"), "{condition}");
+        }
+        for condition in
+            ["$.lp['1'].t.n < 3", "$.lp[$.lp.iteration].t", "$[name].x", "f($)", "$.lp", "Object.keys($['lp']).length < 4"]
+        {
+            assert!(looks_back(condition, "lp"), "{condition}");
+        }
     }
 }

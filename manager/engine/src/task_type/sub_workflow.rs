@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use conductor_model::{Snapshot, TaskRecord, WorkflowTask};
+use conductor_model::{IdempotencyStrategy, Snapshot, TaskRecord, WorkflowTask};
 use serde_json::{Value, json};
 
 use super::{Behaviour, Role};
@@ -39,6 +39,21 @@ fn compile(compiler: &mut Compiler, node: NodeId, step: &Arc<WorkflowTask>, _: O
     };
     if params.name.trim().is_empty() && params.workflow_definition.is_none() {
         compiler.fault(format!("{path}.name"), "must be the name of the workflow to run, or give a workflowDefinition", None);
+    }
+    match &params.task_to_domain {
+        None | Some(Value::Null) => {}
+        Some(Value::String(text)) if text.contains("${") => {}
+        Some(Value::Object(domains)) if domains.values().all(Value::is_string) => {}
+        Some(other) => {
+            let message = "must be an object with a domain for each task type, or an expression that comes to one";
+            compiler.fault(format!("{path}.taskToDomain"), message, Some(other.to_string()));
+        }
+    }
+    if let Some(strategy) = params.idempotency_strategy.as_deref().filter(|text| !text.is_empty() && !text.contains("${"))
+        && serde_json::from_value::<IdempotencyStrategy>(json!(strategy)).is_err()
+    {
+        let message = "must be FAIL, RETURN_EXISTING or FAIL_ON_RUNNING, or an expression that comes to one of them";
+        compiler.fault(format!("{path}.idempotencyStrategy"), message, Some(strategy.to_owned()));
     }
     let params = json!(params);
     for (field, _) in SHOWN {

@@ -56,6 +56,20 @@ fn rounds_follow_while_the_condition_holds() {
 }
 
 #[test]
+fn a_condition_sees_what_earlier_rounds_came_to() {
+    let condition = json!({"loopCondition": "$.lp['1'].t.n + $.t.n < 100"});
+    let mut story = start(json!([looping(json!([simple("t")]), condition)]));
+    story.complete("t", json!({"n": 10}));
+    assert_eq!(condition_input(&story)["lp"], json!({"1": {"t": {"n": 10}}, "iteration": 1}));
+    story.perform("lp", json!(true));
+    story.restart();
+    story.complete("t", json!({"n": 20}));
+    assert_eq!(condition_input(&story)["lp"], json!({"1": {"t": {"n": 10}}, "2": {"t": {"n": 20}}, "iteration": 2}));
+    story.perform("lp", json!(false));
+    assert_eq!(story.task("lp").output["2"], json!({"t": {"n": 20}}));
+}
+
+#[test]
 fn a_list_gives_a_round_for_each_element() {
     let body = json!([{"name": "t", "taskReferenceName": "t"}]);
     let mut story = start(json!([looping(body.clone(), json!({"items": "${workflow.input.list}"})), simple("after")]));

@@ -1,7 +1,5 @@
 //! Parts of definitions that several of them have: schemas, sub-workflows, rate limits.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -104,7 +102,7 @@ pub struct SubWorkflowParams {
     pub version: Option<Value>,
     /// Task type → domain; an object or an expression. Absent = as of the parent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub task_to_domain: Option<BTreeMap<String, String>>,
+    pub task_to_domain: Option<Value>,
     /// A definition given in place: an object, or an expression that comes to one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workflow_definition: Option<Value>,
@@ -114,9 +112,9 @@ pub struct SubWorkflowParams {
     /// The child's idempotency key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
-    /// What a second start with that key does.
+    /// What a second start with that key does: the name of an [`IdempotencyStrategy`], or an expression.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub idempotency_strategy: Option<IdempotencyStrategy>,
+    pub idempotency_strategy: Option<String>,
 }
 
 fn one() -> i32 {
