@@ -4,6 +4,7 @@
 //! the commit; reads go to the store's readers.
 
 mod agents;
+mod catalogue;
 mod control;
 pub mod core;
 mod definitions;

@@ -6,13 +6,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use conductor_engine::{
-    ChildOrder, Context, Decision, Effect, Event, NoCatalogue, PerformFailure, Plan, Run, ServerWork, StartRequest,
-    WorkerStatus, WorkerUpdate,
+    ChildOrder, Context, Decision, Effect, Event, PerformFailure, Plan, Run, ServerWork, StartRequest, WorkerStatus,
+    WorkerUpdate,
 };
 use conductor_model::definition::TaskType;
 use conductor_model::{TaskId, TaskRecord, TaskStatus, TenantName, Timestamp, WorkflowDef, WorkflowId, WorkflowStatus};
 use serde_json::{Map, Value};
 
+use super::catalogue::Stored;
 use super::perform::language_of;
 use super::{App, AppError};
 use crate::clock::{self, SystemIds};
@@ -87,22 +88,26 @@ impl App {
         Box::pin(async move {
             let definition = rehearsal.definition.clone();
             let plan = self.plan_to_start(tenant, &rehearsal.name, rehearsal.version, definition).await?;
+            if depth == 0 {
+                self.check_start(tenant, &plan, &request.input).await?;
+            }
             let (used, ahead, events) = Default::default();
             let mut stage = Stage { app: self, tenant, rehearsal, now, depth, used, ahead, events };
-            let (mut run, decision) = {
-                let mut context = Context { now, ids: &mut SystemIds, jitter: 0.0, catalogue: &NoCatalogue };
-                Run::start(Arc::clone(&plan), request, &mut context)
-            };
+            let begun = Arc::clone(&plan);
+            let (mut run, decision) = stage.decide(move |context| Run::start(begun, request, context)).await?;
             stage.note(decision);
             for _ in 0..EVENTS_MAX {
                 if run.workflow().status.is_terminal() {
                     return Ok(Rehearsed { run, plan });
                 }
                 let Some(event) = stage.next(&run).await? else { return Ok(Rehearsed { run, plan }) };
-                let decided = {
-                    let mut context = Context { now: stage.now, ids: &mut SystemIds, jitter: 0.0, catalogue: &NoCatalogue };
-                    run.decide(event, &mut context)
-                };
+                let decided;
+                (run, decided) = stage
+                    .decide(move |context| {
+                        let decided = run.decide(event, context);
+                        (run, decided)
+                    })
+                    .await?;
                 // What is refused has been overtaken by something else.
                 if let Ok(decision) = decided {
                     stage.note(decision);
@@ -129,6 +134,20 @@ struct Stage<'a> {
 }
 
 impl Stage<'_> {
+    /// Has the engine decide, with what is registered at its hand. It reads the store, and may block.
+    async fn decide<T: Send + 'static>(
+        &self,
+        decide: impl FnOnce(&mut Context<'_>) -> T + Send + 'static,
+    ) -> Result<T, AppError> {
+        let (tenant, now) = (self.tenant.clone(), self.now);
+        self.app
+            .read(move |store| {
+                let catalogue = Stored { store, tenant: &tenant };
+                Ok(decide(&mut Context { now, ids: &mut SystemIds, jitter: 0.0, catalogue: &catalogue }))
+            })
+            .await
+    }
+
     fn note(&mut self, decision: Decision) {
         self.ahead.extend(decision.effects);
     }

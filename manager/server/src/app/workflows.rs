@@ -75,7 +75,12 @@ impl App {
     }
 
     /// Whether an input fits the schema of its definition, with what the definition fills in.
-    async fn check_start(&self, tenant: &TenantName, plan: &Plan, input: &Map<String, Value>) -> Result<(), AppError> {
+    pub(super) async fn check_start(
+        &self,
+        tenant: &TenantName,
+        plan: &Plan,
+        input: &Map<String, Value>,
+    ) -> Result<(), AppError> {
         let definition = &plan.snapshot().workflow;
         let Some(schema) = definition.input_schema.as_ref().filter(|_| definition.enforce_schema) else { return Ok(()) };
         let mut whole = definition.input_template.clone();

@@ -16,6 +16,7 @@ mod operators;
 mod packages;
 mod pages;
 mod plugins;
+mod rehearsal;
 pub(super) mod sample;
 mod scheduler;
 mod synchronous;

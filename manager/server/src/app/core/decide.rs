@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::Core;
 use super::polling::Polling;
-use crate::app::schemas::violations;
+use crate::app::catalogue::Stored;
 
 impl Core {
     /// Feeds an event to a workflow, applies what was decided to the indices and notes what is to be stored.
@@ -39,40 +39,27 @@ pub(super) struct AsItIsNow<'s> {
     pub(super) now: Timestamp,
 }
 
+impl AsItIsNow<'_> {
+    fn stored(&self) -> Stored<'_> {
+        Stored { store: self.store, tenant: &self.tenant }
+    }
+}
+
 impl Catalogue for AsItIsNow<'_> {
     fn is_polled(&self, definition_name: &str, domain: Option<&str>) -> bool {
         self.polling.is_active(&self.tenant, definition_name, domain, self.now)
     }
 
     fn moment_in_zone(&self, zone: &str, local: LocalTime) -> Option<Timestamp> {
-        let zone = jiff::tz::TimeZone::get(zone).ok()?;
-        let shown = jiff::Timestamp::from_millisecond(local.0.0).ok()?.to_zoned(jiff::tz::TimeZone::UTC).datetime();
-        Some(Timestamp(shown.to_zoned(zone).ok()?.timestamp().as_millisecond()))
+        self.stored().moment_in_zone(zone, local)
     }
 
     fn schema_fault(&self, schema: &SchemaDef, what: &'static str, value: &Value) -> Option<String> {
-        match violations(self.store, &self.tenant, schema, what, value) {
-            Ok(Some(faults)) => {
-                faults.first().map(|fault| format!("the {what} does not fit its schema: {} {}", fault.path, fault.message))
-            }
-            Ok(None) => {
-                Some(format!("schema {} version {} of the {what} is not there; register it", schema.name, schema.version))
-            }
-            Err(error) => {
-                tracing::error!(%error, name = %schema.name, "a schema cannot be read; going on as if there were none");
-                None
-            }
-        }
+        self.stored().schema_fault(schema, what, value)
     }
 
     fn task_definition(&self, name: &str) -> Option<Arc<TaskDef>> {
-        match self.store.task_def(&self.tenant, name) {
-            Ok(definition) => definition.map(Arc::new),
-            Err(error) => {
-                tracing::error!(%error, name, "a task definition cannot be read; going on as if there were none");
-                None
-            }
-        }
+        self.stored().task_definition(name)
     }
 }
 
