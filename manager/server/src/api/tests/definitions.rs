@@ -1,6 +1,6 @@
 //! Definitions through the Conductor door.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::House;
 
@@ -63,4 +63,34 @@ async fn a_wrong_definition_is_checked_without_being_stored() {
     let right = json!({ "name": "w", "tasks": [{ "name": "a", "taskReferenceName": "x" }] });
     house.json("POST", "/api/metadata/workflow/validate", right).await.expect(200);
     house.get("/api/metadata/workflow/w").await.expect(404);
+}
+
+#[tokio::test]
+async fn of_many_workflow_definitions_the_sound_ones_are_stored_and_the_others_told() {
+    let house = House::new();
+    let sound = |name: &str| json!({ "name": name, "version": 1, "tasks": [{ "name": "t", "taskReferenceName": "t" }] });
+    let broken =
+        |version: i32| json!({ "name": "broken", "version": version, "tasks": [{ "name": "t", "taskReferenceName": "" }] });
+    let put = async |list: Value| house.json("PUT", "/api/metadata/workflow", list).await;
+    let answer = put(json!([sound("one"), broken(1), sound("two"), broken(2)])).await.expect(200).json();
+    assert_eq!(answer["bulkSuccessfulResults"], json!(["one", "two"]));
+    let told = answer["bulkErrorResults"]["broken"].as_str().unwrap();
+    assert!(told.contains("version 1: tasks[0].taskReferenceName") && told.contains("version 2:"), "{answer}");
+    assert_eq!(house.get("/api/metadata/workflow/names").await.json(), json!(["one", "two"]));
+    // Where nothing at all is stored, nobody is to take it for a success.
+    let refused = put(json!([broken(1), broken(2)])).await.expect(400).json();
+    assert_eq!(refused["validationErrors"][1]["path"], "[1].tasks[0].taskReferenceName");
+}
+
+#[tokio::test]
+async fn what_conductor_only_keeps_is_kept() {
+    let house = House::new();
+    let cache = json!({ "key": "${k}", "ttlInSecond": 60 });
+    let on_change = json!({ "onStart": [{ "type": "audit", "payload": {} }] });
+    let definition = json!({ "name": "w", "cacheConfig": cache, "maskedFields": ["password"], "tasks": [
+        { "name": "t", "taskReferenceName": "t", "cacheConfig": cache, "onStateChange": on_change }] });
+    house.json("POST", "/api/metadata/workflow", definition).await.expect(200);
+    let kept = house.get("/api/metadata/workflow/w").await.expect(200).json();
+    assert_eq!((&kept["cacheConfig"], &kept["maskedFields"]), (&cache, &json!(["password"])));
+    assert_eq!((&kept["tasks"][0]["cacheConfig"], &kept["tasks"][0]["onStateChange"]), (&cache, &on_change));
 }

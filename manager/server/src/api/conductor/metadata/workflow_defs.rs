@@ -1,5 +1,7 @@
 //! `/api/metadata/workflow`.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use conductor_model::WorkflowDef;
@@ -11,7 +13,7 @@ use utoipa_axum::routes;
 use crate::api::ApiError;
 use crate::api::extract::{JsonBody, JsonListOrOne, Params};
 use crate::api::state::ApiState;
-use crate::app::Caller;
+use crate::app::{AppError, Caller};
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
@@ -25,8 +27,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Bulk {
-    #[schema(value_type = Object)]
-    bulk_error_results: serde_json::Map<String, serde_json::Value>,
+    bulk_error_results: BTreeMap<String, String>,
     bulk_successful_results: Vec<String>,
     message: &'static str,
 }
@@ -54,22 +55,37 @@ async fn create(
     Ok(state.app.put_workflow_defs(&caller.tenant, vec![definition], overwrite, &caller.name).await?)
 }
 
-/// Stores workflow definitions, new or again; all or none.
+/// Stores workflow definitions, new or again, each for itself: those that are sound are stored, of the others the answer says
+/// what is wrong. When none is sound the answer is a 400.
 #[utoipa::path(put, path = "/api/metadata/workflow", tag = "metadata",
     request_body(content = Vec<Object>, description = "Workflow definitions"),
-    responses((status = 200, body = Bulk), (status = 400, description = "Nothing was stored; validationErrors says why")))]
+    responses((status = 200, body = Bulk, description = "bulkSuccessfulResults names what was stored, bulkErrorResults says of each other why not"),
+        (status = 400, description = "Nothing was stored; validationErrors says why")))]
 async fn put_all(
     State(state): State<ApiState>,
     caller: Caller,
     JsonListOrOne(definitions): JsonListOrOne<WorkflowDef>,
 ) -> Result<Json<Bulk>, ApiError> {
-    let names = definitions.iter().map(|definition| definition.name.clone()).collect();
-    state.app.put_workflow_defs(&caller.tenant, definitions, true, &caller.name).await?;
-    Ok(Json(Bulk {
-        bulk_error_results: serde_json::Map::new(),
-        bulk_successful_results: names,
-        message: "Bulk Request has been processed.",
-    }))
+    let (mut stored, mut errors) = (Vec::new(), BTreeMap::<String, String>::new());
+    for definition in &definitions {
+        let Caller { tenant, name: by, .. } = &caller;
+        match state.app.put_workflow_defs(tenant, vec![definition.clone()], true, by).await {
+            Ok(()) => stored.push(definition.name.clone()),
+            Err(AppError::Invalid { violations, .. }) => {
+                let faults: Vec<_> = violations.iter().map(|fault| format!("{} {}", fault.path, fault.message)).collect();
+                let message = format!("version {}: {}", definition.version, faults.join("; "));
+                // Several versions share a name.
+                let before = errors.entry(definition.name.clone()).or_default();
+                *before = if before.is_empty() { message } else { format!("{before}; {message}") };
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if stored.is_empty() {
+        // Says all that is wrong, with its place.
+        state.app.put_workflow_defs(&caller.tenant, definitions, true, &caller.name).await?;
+    }
+    Ok(Json(Bulk { bulk_error_results: errors, bulk_successful_results: stored, message: "Bulk Request has been processed." }))
 }
 
 /// Checks a workflow definition without storing it.
