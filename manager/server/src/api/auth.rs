@@ -39,10 +39,19 @@ impl Callers {
 /// Whether a route answers without a token: probes, scrapes, the documentation, where tokens are shown, and how hosts join.
 fn is_public(method: &Method, path: &str) -> bool {
     match path {
-        "/" | "/health" | "/api/health" | "/metrics" | "/api/openapi.json" | "/docs" | "/install" => {
-            method == Method::GET || method == Method::HEAD
-        }
-        "/api/v1/authority" => method == Method::GET || method == Method::HEAD,
+        "/"
+        | "/health"
+        | "/api/health"
+        | "/metrics"
+        | "/actuator/prometheus"
+        | "/api/openapi.json"
+        | "/api-docs"
+        | "/docs"
+        | "/swagger-ui"
+        | "/swagger-ui/"
+        | "/swagger-ui/index.html"
+        | "/install"
+        | "/api/v1/authority" => method == Method::GET || method == Method::HEAD,
         "/api/v1/enrolments" => method == Method::POST,
         "/api/token" => true,
         _ => path.starts_with("/docs/") || path.starts_with("/packages/"),

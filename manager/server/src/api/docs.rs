@@ -1,8 +1,8 @@
 //! `/api/openapi.json`, the page at `/docs` that shows it without a network, and the page at `/`.
 
-use axum::Router;
-use axum::response::Html;
+use axum::response::{Html, Redirect};
 use axum::routing::get;
+use axum::{Json, Router};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{OpenApi as Document, RefOr, Response};
 use utoipa::{Modify, OpenApi};
@@ -89,7 +89,14 @@ pub(super) fn pages(mut document: Document) -> Router<ApiState> {
     let paths = std::mem::take(&mut document.paths.paths);
     document.paths.paths = paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
     add_common_answers(&mut document);
+    let described = document.clone();
+    let to_docs = || async { Redirect::temporary("/docs/") };
     Router::new()
         .route("/", get(|| async { Html(START_PAGE) }))
+        // Where Conductor has them.
+        .route("/api-docs", get(|| async { Json(described) }))
+        .route("/swagger-ui", get(to_docs))
+        .route("/swagger-ui/", get(to_docs))
+        .route("/swagger-ui/index.html", get(to_docs))
         .merge(SwaggerUi::new("/docs").url("/api/openapi.json", document))
 }

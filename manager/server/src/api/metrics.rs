@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
+use axum::routing::get;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -110,7 +111,8 @@ impl Drop for Counted {
 }
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(metrics))
+    // The second is where Conductor has them.
+    OpenApiRouter::new().routes(routes!(metrics)).route("/actuator/prometheus", get(metrics))
 }
 
 /// All numbers, for Prometheus. Needs no token.

@@ -62,6 +62,19 @@ async fn the_documentation_comes_whole_from_the_manager() {
 }
 
 #[tokio::test]
+async fn pages_are_also_where_conductor_has_them() {
+    let house = House::new();
+    let described = public(&house, "/api-docs").await.expect(200).json();
+    assert_eq!(described, public(&house, "/api/openapi.json").await.expect(200).json());
+    for path in ["/swagger-ui", "/swagger-ui/", "/swagger-ui/index.html"] {
+        assert_eq!(public(&house, path).await.expect(307).header("location"), "/docs/");
+    }
+    assert!(public(&house, "/actuator/prometheus").await.expect(200).text().contains("conductor_decisions_total"));
+    assert_eq!(house.get("/api/queue/").await.expect(200).json(), house.get("/api/queue").await.expect(200).json());
+    public(&house, "/api/queue/").await.expect(401);
+}
+
+#[tokio::test]
 async fn requests_are_counted_by_route() {
     let house = House::new();
     house.get("/api/workflow/00000000-0000-0000-0000-000000000000").await.expect(404);
