@@ -258,6 +258,16 @@ pub enum Event {
         /// Replaces the correlation id.
         correlation_id: Option<String>,
     },
+    /// A workflow that a task of this one waited for is run once more from within: so is this one, which is over, from the
+    /// task on, and the task waits for that workflow again.
+    RerunChild {
+        /// The task.
+        task: TaskId,
+        /// Replaces the workflow's input.
+        workflow_input: Option<Map<String, Value>>,
+        /// Replaces the correlation id.
+        correlation_id: Option<String>,
+    },
     /// Do without a step that was not scheduled yet.
     Skip {
         /// Which.

@@ -12,6 +12,7 @@ use crate::decision::Effect;
 use crate::event::Refusal;
 use crate::frame::{Frames, Site};
 use crate::plan::{Kind, Plan};
+use crate::run::Run;
 use crate::state::{Ix, State};
 use crate::turn::{Turn, Work};
 use crate::{attempt, flow, load};
@@ -103,27 +104,13 @@ pub(super) fn rerun(
 ) -> Result<(), Refusal> {
     turn.expect_over()?;
     let from = from.map(|task| turn.find(task)).transpose()?;
-    if let Some(input) = workflow_input {
-        turn.run.workflow.input = Arc::new(Value::Object(input));
-        turn.input_replaced = true;
-    }
-    if correlation_id.is_some() {
-        turn.run.workflow.correlation_id = correlation_id;
-    }
+    replace(turn, workflow_input, correlation_id);
     let Some(from) = from else {
         from_start(turn);
         return Ok(());
     };
     let reference = Arc::clone(&turn.run.record(from).reference);
-    let TakenBack { loops, last_again } = take_back(turn, from);
-    // The indices are worked out anew of what is left.
-    let records = std::mem::take(&mut turn.run.state).into_records();
-    *turn.run = load::load(Arc::clone(&turn.run.plan), turn.run.workflow.clone(), records);
-    for task in last_again {
-        if let Ok(ix) = turn.find(task) {
-            turn.note(ix).retried = false;
-        }
-    }
+    let loops = without(turn, |turn| take_back(turn, from));
     let reopen = reopened(turn, loops);
     if let (Some(site), Some(input)) = (turn.run.frames.resolve(&reference), task_input) {
         turn.input_override = Some((site, input));
@@ -131,6 +118,54 @@ pub(super) fn rerun(
     revive(turn, Again { reopen, ..Again::default() });
     turn.tell_workflow("workflow.rerun");
     Ok(())
+}
+
+/// The workflow of a sub-workflow task is run once more from within: what was scheduled after the task is removed, and it
+/// waits again.
+pub(super) fn rerun_child(
+    turn: &mut Turn<'_, '_>,
+    task: TaskId,
+    workflow_input: Option<Map<String, Value>>,
+    correlation_id: Option<String>,
+) -> Result<(), Refusal> {
+    turn.expect_over()?;
+    let from = turn.find(task)?;
+    let record = turn.run.record(from);
+    let Some(child) = crate::child::awaited(record).filter(|_| !record.retried) else {
+        return Err(Refusal::StaleTurn { task });
+    };
+    replace(turn, workflow_input, correlation_id);
+    let loops = without(turn, |turn| take_back_later(turn, from));
+    let from = turn.find(task)?;
+    reopen(turn, from);
+    turn.set_output(from, json!({"subWorkflowId": child}));
+    let reopen = reopened(turn, loops);
+    revive(turn, Again { reopen, ..Again::default() });
+    turn.tell_workflow("workflow.rerun");
+    Ok(())
+}
+
+fn replace(turn: &mut Turn<'_, '_>, workflow_input: Option<Map<String, Value>>, correlation_id: Option<String>) {
+    if let Some(input) = workflow_input {
+        turn.run.workflow.input = Arc::new(Value::Object(input));
+        turn.input_replaced = true;
+    }
+    if correlation_id.is_some() {
+        turn.run.workflow.correlation_id = correlation_id;
+    }
+}
+
+/// Takes tasks back, and works the indices out anew of what is left. Gives the loops around what was removed.
+fn without(turn: &mut Turn<'_, '_>, take_back: impl FnOnce(&mut Turn<'_, '_>) -> TakenBack) -> BTreeMap<TaskId, u32> {
+    let TakenBack { loops, last_again } = take_back(turn);
+    let records = std::mem::take(&mut turn.run.state).into_records();
+    *turn.run = load::load(Arc::clone(&turn.run.plan), turn.run.workflow.clone(), records);
+    for task in last_again {
+        if let Ok(ix) = turn.find(task) {
+            turn.note(ix).retried = false;
+        }
+    }
+    loops
 }
 
 /// What removing tasks means for those that are left.
@@ -145,8 +180,18 @@ struct TakenBack {
 /// Removes a task, the earlier attempts at its step, and what was scheduled later.
 fn take_back(turn: &mut Turn<'_, '_>, from: Ix) -> TakenBack {
     let (seq, site) = (turn.run.record(from).seq, turn.run.site(from));
-    let (gone, left): (Vec<Ix>, Vec<Ix>) =
-        turn.run.state.all().map(|(ix, _)| ix).partition(|ix| turn.run.record(*ix).seq >= seq || turn.run.site(*ix) == site);
+    remove_all(turn, from, |run, ix| run.record(ix).seq >= seq || run.site(ix) == site)
+}
+
+/// Removes what was scheduled later than a task, which stays.
+fn take_back_later(turn: &mut Turn<'_, '_>, from: Ix) -> TakenBack {
+    let seq = turn.run.record(from).seq;
+    remove_all(turn, from, |run, ix| run.record(ix).seq > seq)
+}
+
+fn remove_all(turn: &mut Turn<'_, '_>, from: Ix, is_gone: impl Fn(&Run, Ix) -> bool) -> TakenBack {
+    let run = &*turn.run;
+    let (gone, left): (Vec<Ix>, Vec<Ix>) = run.state.all().map(|(ix, _)| ix).partition(|ix| is_gone(run, *ix));
     let mut loops: BTreeMap<TaskId, u32> = BTreeMap::new();
     for ix in &gone {
         for (owner, _) in loops_around(turn, *ix) {
@@ -241,6 +286,10 @@ fn revive(turn: &mut Turn<'_, '_>, again: Again) {
         reopen(turn, *ix);
     }
     for ix in attempts {
+        // A TERMINATE that begins at once has ended it: there is nothing more to catch up with.
+        if turn.run.workflow.status.is_terminal() {
+            return;
+        }
         let record = turn.run.record(ix);
         let (task, child) = (record.id, crate::child::awaited(record));
         match child {
@@ -252,7 +301,9 @@ fn revive(turn: &mut Turn<'_, '_>, again: Again) {
             _ => attempt::again(turn, ix, 0, 0),
         }
     }
-    catch_up(turn, &waiting);
+    if !turn.run.workflow.status.is_terminal() {
+        catch_up(turn, &waiting);
+    }
 }
 
 /// A task that was over is in progress again.

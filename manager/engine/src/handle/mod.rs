@@ -25,6 +25,7 @@
 //! | Retry | failed, CANCELED | FAILED, TIMED_OUT, TERMINATED | another attempt; JOIN, EXCLUSIVE_JOIN, DO_WHILE: IN_PROGRESS |
 //! | Restart | – | over; COMPLETED only if restartable | removed |
 //! | Rerun | any, or none | over | it and later ones removed, then as by Retry |
+//! | RerunChild | SUB_WORKFLOW, the last attempt | over | IN_PROGRESS; later ones removed, then as by Retry |
 //! | Skip | none yet | RUNNING | SKIPPED |
 //! | ResetCallbacks | SCHEDULED with a callback time | RUNNING, PAUSED | SCHEDULED, visible |
 //! | SetVariables | – | RUNNING, PAUSED | – |
@@ -71,6 +72,9 @@ pub(crate) fn event(run: &mut Run, event: Event, context: &mut Context<'_>) -> R
         Event::Restart { plan } => again::restart(&mut turn, plan),
         Event::Rerun { from, task_input, workflow_input, correlation_id } => {
             again::rerun(&mut turn, from, task_input, workflow_input, correlation_id)
+        }
+        Event::RerunChild { task, workflow_input, correlation_id } => {
+            again::rerun_child(&mut turn, task, workflow_input, correlation_id)
         }
         Event::Skip { reference, input, output } => control::skip(&mut turn, reference, input, output),
         Event::ResetCallbacks => control::reset_callbacks(&mut turn),

@@ -163,6 +163,20 @@ fn a_rerun_from_nowhere_begins_anew() {
 }
 
 #[test]
+fn a_workflow_that_a_retried_terminate_ends_at_once_schedules_nothing_more() {
+    let end = json!({"name": "end", "taskReferenceName": "end", "type": "TERMINATE", "startDelay": 5,
+        "inputParameters": {"terminationStatus": "COMPLETED"}});
+    let fork =
+        json!({"name": "f", "taskReferenceName": "f", "type": "FORK_JOIN", "forkTasks": [[end], [simple("a")], [simple("b")]]});
+    let join = json!({"name": "j", "taskReferenceName": "j", "type": "JOIN"});
+    let mut story = start(json!([fork, join]));
+    story.event(Event::Terminate { reason: None });
+    story.event(Event::Retry { resume_subworkflows: false });
+    assert_eq!((story.status(), story.open()), (WorkflowStatus::Completed, vec![]));
+    story.restart();
+}
+
+#[test]
 fn a_rerun_inside_a_loop_goes_back_to_that_round() {
     let step = json!({"name": "lp", "taskReferenceName": "lp", "type": "DO_WHILE", "loopOver": [simple("t"), simple("u")], "loopCondition": "c"});
     let mut story = start(json!([step, simple("after")]));

@@ -3,7 +3,7 @@
 use conductor_model::{IdempotencyStrategy, TaskStatus, WorkflowId, WorkflowStatus};
 use serde_json::{Value, json};
 
-use super::harness::{Story, object, simple};
+use super::harness::{Story, object, simple, violations};
 use crate::{Effect, Event, Refusal};
 
 fn sub(params: Value) -> Value {
@@ -50,6 +50,24 @@ fn a_sub_workflow_is_ordered_awaited_and_its_output_taken_over() {
     assert_eq!(story.open(), ["after"]);
     assert!(story.effects.is_empty(), "the child knows that it is over");
     assert!(matches!(story.try_event(event), Err(Refusal::TaskOver { .. })));
+}
+
+#[test]
+fn domains_and_strategy_of_a_child_may_be_expressions() {
+    let params = json!({"name": "c", "taskToDomain": "${workflow.input.domains}", "idempotencyKey": "k",
+        "idempotencyStrategy": "${workflow.input.strategy}"});
+    let start = |input: Value| Story::start(json!({"tasks": [sub(params.clone())]}), json!([]), input);
+    let story = start(json!({"domains": {"t": "blue"}, "strategy": "FAIL_ON_RUNNING"}));
+    let order = story.child().expect("an order");
+    assert_eq!(order.task_to_domain["t"], "blue");
+    assert_eq!(order.idempotency, Some(("k".to_owned(), IdempotencyStrategy::FailOnRunning)));
+    let story = start(json!({"domains": {}, "strategy": "PERHAPS"}));
+    assert_eq!(story.task("sub").status, TaskStatus::FailedWithTerminalError);
+    assert!(story.task("sub").reason.as_deref().unwrap().contains("idempotencyStrategy"), "{:?}", story.task("sub").reason);
+    let wrong = json!({"name": "c", "taskToDomain": "blue", "idempotencyStrategy": "PERHAPS"});
+    let found = violations(json!({"tasks": [sub(wrong)]}));
+    let paths: Vec<&str> = found.iter().map(|fault| fault.path.as_str()).collect();
+    assert_eq!(paths, ["tasks[0].subWorkflowParam.taskToDomain", "tasks[0].subWorkflowParam.idempotencyStrategy"]);
 }
 
 #[test]
@@ -113,9 +131,9 @@ fn a_definition_can_be_given_in_place() {
     );
     assert_eq!(bad.task("sub").status, TaskStatus::FailedWithTerminalError);
     bad.restart();
-    assert!(!super::harness::violations(json!({"tasks": [sub(json!({"workflowDefinition": {"name": "x"}}))]})).is_empty());
+    assert!(!violations(json!({"tasks": [sub(json!({"workflowDefinition": {"name": "x"}}))]})).is_empty());
     let twice = json!({"name": "inner", "tasks": [simple("t"), simple("t")]});
-    let found = super::harness::violations(json!({"tasks": [sub(json!({"workflowDefinition": twice}))]}));
+    let found = violations(json!({"tasks": [sub(json!({"workflowDefinition": twice}))]}));
     assert_eq!(found[0].path, "tasks[0].subWorkflowParam.workflowDefinition.tasks[1].taskReferenceName");
 }
 
@@ -184,6 +202,36 @@ fn a_retried_child_revives_its_parent() {
     story.event(event);
     story.complete("b", json!({}));
     assert_eq!(story.open(), ["after"]);
+}
+
+#[test]
+fn a_child_that_is_run_again_from_within_is_waited_for_again() {
+    let branch = json!([sub(json!({"name": "c"})), simple("behind")]);
+    let fork = json!({"name": "f", "taskReferenceName": "f", "type": "FORK_JOIN", "forkTasks": [[simple("b")], branch]});
+    let join = json!({"name": "j", "taskReferenceName": "j", "type": "JOIN"});
+    let mut story = Story::start(json!({"tasks": [fork, join, simple("after")]}), json!([]), json!({}));
+    story.complete("b", json!({"kept": true}));
+    let event = ended(&story, WorkflowStatus::Completed, json!({"n": 1}));
+    story.event(event);
+    let (task, workflow) = (story.id("sub"), story.task("sub").sub_workflow_id.unwrap());
+    let again = || Event::RerunChild { task, workflow_input: None, correlation_id: Some("second".to_owned()) };
+    assert!(matches!(story.try_event(again()), Err(Refusal::WorkflowStatus { .. })), "it is not over");
+    story.complete("behind", json!({}));
+    story.complete("after", json!({}));
+    assert_eq!(story.status(), WorkflowStatus::Completed);
+    story.event(again());
+    assert_eq!((story.status(), story.open()), (WorkflowStatus::Running, vec!["sub".to_owned(), "j".to_owned()]));
+    assert_eq!(story.task("sub").output.as_ref(), &json!({"subWorkflowId": workflow}), "it is the same child");
+    assert_eq!(story.attempts("b"), [TaskStatus::Completed], "what was before it stays");
+    assert_eq!(story.run.workflow().correlation_id.as_deref(), Some("second"));
+    story.restart();
+    let event = ended(&story, WorkflowStatus::Completed, json!({"n": 2}));
+    story.event(event);
+    story.complete("behind", json!({}));
+    assert_eq!(story.task("j").output["b"], json!({"kept": true}));
+    story.complete("after", json!({}));
+    assert_eq!(story.status(), WorkflowStatus::Completed);
+    assert_eq!(story.task("sub").output["n"], 2);
 }
 
 #[test]

@@ -232,6 +232,7 @@ fn system_event(story: &Story, record: &TaskRecord, which: u16, what: u8) -> Opt
         19..=22 => Event::Retry { resume_subworkflows: which.is_multiple_of(2) },
         23 if which.is_multiple_of(3) => Event::Restart { plan: None },
         24 | 25 => Event::Rerun { from: Some(task), task_input: None, workflow_input: None, correlation_id: None },
+        29 => Event::RerunChild { task, workflow_input: None, correlation_id: None },
         26 => {
             Event::Skip { reference: format!("r{}", which % 12), input: serde_json::Map::new(), output: serde_json::Map::new() }
         }

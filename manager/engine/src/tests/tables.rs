@@ -40,6 +40,8 @@ fn command(name: &str, story: &Story) -> Event {
         "retry" => Event::Retry { resume_subworkflows: false },
         "rerun" => rerun(story, None),
         "rerun from a task" => rerun(story, Some("a")),
+        // No step of this workflow waits for another.
+        "rerun of a child" => Event::RerunChild { task: story.id("a"), workflow_input: None, correlation_id: None },
         "skip a later step" => Event::Skip { reference: "c".to_owned(), input: Map::new(), output: Map::new() },
         "reset callbacks" => Event::ResetCallbacks,
         "set variables" => Event::SetVariables { variables: Map::new() },
@@ -53,7 +55,7 @@ fn each_command_in_each_status_of_a_workflow() {
     let statuses = [Running, Paused, Completed, Failed, TimedOut, Terminated];
     // What the workflow is afterwards. To pause what is paused and to terminate what is terminated asks for nothing: the
     // manager answers that without a decision.
-    let table: [(&str, [&str; 6]); 10] = [
+    let table: [(&str, [&str; 6]); 11] = [
         ("pause", ["PAUSED", NO, NO, NO, NO, NO]),
         ("resume", [NO, "RUNNING", NO, NO, NO, NO]),
         ("terminate", ["TERMINATED", "TERMINATED", NO, NO, NO, NO]),
@@ -61,6 +63,7 @@ fn each_command_in_each_status_of_a_workflow() {
         ("retry", [NO, NO, NO, "RUNNING", "RUNNING", "RUNNING"]),
         ("rerun", [NO, NO, "RUNNING", "RUNNING", "RUNNING", "RUNNING"]),
         ("rerun from a task", [NO, NO, "RUNNING", "RUNNING", "RUNNING", "RUNNING"]),
+        ("rerun of a child", [NO; 6]),
         ("skip a later step", ["RUNNING", NO, NO, NO, NO, NO]),
         ("reset callbacks", ["RUNNING", "PAUSED", NO, NO, NO, NO]),
         ("set variables", ["RUNNING", "PAUSED", NO, NO, NO, NO]),

@@ -44,7 +44,7 @@ impl App {
         self.control(tenant, id, Event::Restart { plan }).await
     }
 
-    /// Runs a workflow that is over once more from a task on.
+    /// Runs a workflow that is over once more from a task on, which may be one of a workflow inside it.
     ///
     /// # Errors
     /// `not-found`; a conflict while it goes on; `task-unknown` for a task of another workflow.
@@ -52,9 +52,10 @@ impl App {
         let RerunCommand { from, task_input, workflow_input, correlation_id } = command;
         let event = Event::Rerun { from, task_input, workflow_input, correlation_id };
         match self.control(tenant, id, event).await {
-            Err(AppError::NotFound { what: "task", id: task }) => {
-                Err(AppError::invalid("task-unknown", format!("task {task} is not part of workflow {id}")))
-            }
+            Err(AppError::NotFound { what: "task", id: task }) => Err(AppError::invalid(
+                "task-unknown",
+                format!("task {task} is not part of workflow {id}, nor of one that runs in it"),
+            )),
             other => other,
         }
     }

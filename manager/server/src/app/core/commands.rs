@@ -8,6 +8,7 @@ use conductor_model::{AgentId, IdempotencyStrategy, TaskId, TenantName, Workflow
 
 use super::follow_up::Launched;
 use super::message::{Answer, CommandError, HandedOver, Reply, StartKey, StartOrder, UpdateOrder};
+use super::rerunning::Replaced;
 use super::{AsItIsNow, Core, DecideError};
 
 impl Core {
@@ -100,6 +101,13 @@ impl Core {
             let _ = reply.send(Err(error));
             return;
         }
+        let event = match event {
+            Event::Rerun { from: Some(from), task_input, workflow_input, correlation_id } if !self.has_task(workflow, from) => {
+                let replaced = Replaced { task_input, workflow_input, correlation_id };
+                return self.rerun_within(tenant, workflow, from, replaced, reply);
+            }
+            own => own,
+        };
         let resumes = matches!(event, Event::Resume);
         match self.decide(workflow, event) {
             Ok(_) => {

@@ -32,6 +32,7 @@ mod polling;
 mod queues;
 mod removing;
 mod reports;
+mod rerunning;
 mod runs;
 mod schedules;
 mod surroundings;

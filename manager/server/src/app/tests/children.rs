@@ -311,3 +311,69 @@ fn a_paused_run_lets_others_have_its_turn_and_has_one_when_it_is_resumed() {
     control(&mut stage, ids[2], Event::Resume);
     assert_eq!(take(&mut stage).len(), 1);
 }
+
+#[test]
+fn a_rerun_from_a_task_of_a_sub_workflow_runs_all_around_it_once_more() {
+    let mut stage = family();
+    let steps = json!([{ "name": "work", "taskReferenceName": "v" }, { "name": "work", "taskReferenceName": "w" }]);
+    stage.define(json!([]), json!({ "name": "child", "tasks": steps }));
+    let after = json!({ "name": "work", "taskReferenceName": "after" });
+    stage.define(json!([]), json!({ "name": "grandparent", "tasks": [sub("parent", &json!({})), after] }));
+    let grandparent = stage.start("grandparent");
+    let parent = child_of(&stage, grandparent);
+    let child = child_of(&stage, parent);
+    for _ in 0..3 {
+        let out = take(&mut stage);
+        stage.complete(out[0]);
+    }
+    let over = |stage: &Stage| [grandparent, parent, child].map(|id| record(stage, id).status);
+    assert_eq!(over(&stage), [WorkflowStatus::Completed; 3]);
+    let [kept, from] = [0, 1].map(|at| tasks(&stage, child)[at].id);
+    let rerun = |from| Event::Rerun {
+        from: Some(from),
+        task_input: Some(json!({ "second": true }).as_object().unwrap().clone()),
+        workflow_input: None,
+        correlation_id: Some("again".to_owned()),
+    };
+    control(&mut stage, grandparent, rerun(from));
+    let mut stage = stage.killed();
+    assert_eq!(over(&stage), [WorkflowStatus::Running; 3]);
+    assert_eq!(record(&stage, grandparent).correlation_id.as_deref(), Some("again"));
+    let references = |stage: &Stage, id| tasks(stage, id).iter().map(|task| task.reference.to_string()).collect::<Vec<_>>();
+    assert_eq!(references(&stage, grandparent), ["sub"], "what came behind it is to be done again");
+    assert_eq!((references(&stage, child), tasks(&stage, child)[0].id), (vec!["v".to_owned(), "w".to_owned()], kept));
+    assert_eq!(tasks(&stage, child)[1].input["second"], true);
+    let out = take(&mut stage);
+    stage.complete(out[0]);
+    assert_eq!(over(&stage)[1..], [WorkflowStatus::Completed; 2]);
+    let out = take(&mut stage);
+    stage.complete(out[0]);
+    assert_eq!(over(&stage), [WorkflowStatus::Completed; 3]);
+    let stranger = stage.start("child");
+    let foreign = tasks(&stage, stranger)[0].id;
+    let event = rerun(foreign);
+    let refused = stage.ask(|reply| Message::Control { tenant: tenant(), workflow: grandparent, event, reply });
+    assert!(refused.unwrap_err().to_string().contains(&foreign.to_string()));
+    assert_eq!(over(&stage), [WorkflowStatus::Completed; 3]);
+}
+
+#[test]
+fn a_child_that_is_restarted_or_rerun_has_its_parent_go_on() {
+    for event in [
+        Event::Restart { plan: None },
+        Event::Rerun { from: None, task_input: None, workflow_input: None, correlation_id: None },
+    ] {
+        let mut stage = family();
+        let parent = stage.start("parent");
+        let child = child_of(&stage, parent);
+        let out = take(&mut stage);
+        fail(&mut stage, out[0]);
+        assert_eq!(record(&stage, parent).status, WorkflowStatus::Failed);
+        control(&mut stage, child, event);
+        assert_eq!(record(&stage, parent).status, WorkflowStatus::Running);
+        let out = take(&mut stage);
+        stage.complete(out[0]);
+        assert_eq!(record(&stage, parent).status, WorkflowStatus::Completed);
+        assert_eq!(child_of(&stage, parent), child, "the same child");
+    }
+}
