@@ -22,12 +22,11 @@ fn budget_spent(record: &TaskRecord, definition: &TaskDef, now: Timestamp) -> bo
 /// Seconds to wait after the attempt numbered `attempt` (from 0), without jitter. All arithmetic saturates.
 pub(crate) fn delay_seconds(definition: &TaskDef, attempt: u32) -> i64 {
     let base = definition.retry_delay_seconds.max(0);
+    let scaled = base.saturating_mul(definition.backoff_scale_factor.max(1));
     let delay = match definition.retry_logic {
         RetryLogic::Fixed => base,
-        RetryLogic::LinearBackoff => {
-            base.saturating_mul(definition.backoff_scale_factor.max(1)).saturating_mul(i64::from(attempt) + 1)
-        }
-        RetryLogic::ExponentialBackoff => base.saturating_mul(2_i64.checked_pow(attempt).unwrap_or(i64::MAX)),
+        RetryLogic::LinearBackoff => scaled.saturating_mul(i64::from(attempt) + 1),
+        RetryLogic::ExponentialBackoff => scaled.saturating_mul(2_i64.checked_pow(attempt).unwrap_or(i64::MAX)),
     };
     if definition.max_retry_delay_seconds > 0 { delay.min(definition.max_retry_delay_seconds) } else { delay }
 }
@@ -42,6 +41,8 @@ pub(crate) fn jitter_ms(definition: &TaskDef, fraction: f64) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn definition(logic: RetryLogic, delay: i64, scale: i64, cap: i64) -> TaskDef {
@@ -59,9 +60,27 @@ mod tests {
         let delays = |definition: TaskDef| (0..4).map(|attempt| delay_seconds(&definition, attempt)).collect::<Vec<_>>();
         assert_eq!(delays(definition(RetryLogic::Fixed, 5, 3, 0)), [5, 5, 5, 5]);
         assert_eq!(delays(definition(RetryLogic::LinearBackoff, 5, 3, 0)), [15, 30, 45, 60]);
-        assert_eq!(delays(definition(RetryLogic::ExponentialBackoff, 5, 3, 0)), [5, 10, 20, 40]);
-        assert_eq!(delays(definition(RetryLogic::ExponentialBackoff, 5, 3, 12)), [5, 10, 12, 12]);
+        assert_eq!(delays(definition(RetryLogic::ExponentialBackoff, 5, 1, 0)), [5, 10, 20, 40]);
+        assert_eq!(delays(definition(RetryLogic::ExponentialBackoff, 5, 3, 0)), [15, 30, 60, 120]);
+        assert_eq!(delays(definition(RetryLogic::ExponentialBackoff, 5, 1, 12)), [5, 10, 12, 12]);
         assert_eq!(delays(definition(RetryLogic::Fixed, 5, 1, 3)), [3, 3, 3, 3]);
+    }
+
+    proptest! {
+        #[test]
+        fn delays_grow_with_the_attempts_and_with_the_factor_and_keep_to_the_cap(
+            delay in 0..=i64::MAX, scale in 1..=i64::MAX, cap in 0..=i64::MAX, attempt in 0..=u32::MAX, exponential: bool,
+        ) {
+            let logic = if exponential { RetryLogic::ExponentialBackoff } else { RetryLogic::LinearBackoff };
+            let at = |scale, attempt| delay_seconds(&definition(logic, delay, scale, cap), attempt);
+            let found = at(scale, attempt);
+            prop_assert!(found >= 0 && (cap == 0 || found <= cap));
+            prop_assert!(at(scale, attempt.saturating_add(1)) >= found && at(scale.saturating_add(1), attempt) >= found);
+            // The factor stretches every delay alike.
+            let uncapped = |scale| i128::from(delay_seconds(&definition(logic, delay % 1000, scale, 0), attempt % 40));
+            let factor = scale % 1000 + 1;
+            prop_assert_eq!(uncapped(factor), uncapped(1) * i128::from(factor));
+        }
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub struct TaskDef {
     /// The base delay before another attempt.
     #[serde(default = "sixty", deserialize_with = "null_as_sixty")]
     pub retry_delay_seconds: i64,
-    /// Scale of LINEAR_BACKOFF, at least 1.
+    /// Multiplies the delays of LINEAR_BACKOFF and EXPONENTIAL_BACKOFF. At least 1.
     #[serde(default = "one", deserialize_with = "null_as_one")]
     pub backoff_scale_factor: i64,
     /// Cap on the delay.
