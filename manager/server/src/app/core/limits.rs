@@ -67,6 +67,8 @@ struct Gate {
     queues: BTreeSet<QueueKey>,
     /// Tasks for agents that are held back, by class.
     held: BTreeMap<ClassKey, BTreeSet<Rank>>,
+    /// Whether work of the manager's own is held back.
+    work: bool,
 }
 
 impl Gate {
@@ -75,7 +77,7 @@ impl Gate {
     }
 
     fn keeps_somebody(&self) -> bool {
-        !self.queues.is_empty() || !self.held.is_empty()
+        !self.queues.is_empty() || !self.held.is_empty() || self.work
     }
 
     /// How many may be handed out now; with none, from when on, unless that is up to a task that ends.
@@ -98,6 +100,16 @@ impl Gate {
             None => Err(self.starts.get(self.starts.len() - most).map(|start| start.plus_ms(window_ms))),
         }
     }
+}
+
+/// What may go through a gate.
+struct Opened {
+    /// The queues to try again.
+    queues: BTreeSet<QueueKey>,
+    /// The tasks of each class that may find room now.
+    tasks: Vec<TaskId>,
+    /// For how many there is room.
+    room: usize,
 }
 
 /// All gates, and the limits as they were last looked up.
@@ -177,12 +189,19 @@ impl Gates {
         }
     }
 
-    /// The queues to try again, and the tasks of each class that may find room now; else when to look again.
-    fn open(&mut self, key: &LimitKey, now: Timestamp) -> Result<(BTreeSet<QueueKey>, Vec<TaskId>), Option<Timestamp>> {
+    /// Notes whether work of the manager's own is held back.
+    fn holds_work(&mut self, key: &LimitKey, holds: bool) {
+        if let Some(gate) = self.gates.get_mut(key) {
+            gate.work = holds;
+        }
+    }
+
+    /// What may go; else when to look again.
+    fn open(&mut self, key: &LimitKey, now: Timestamp) -> Result<Opened, Option<Timestamp>> {
         let Some(gate) = self.gates.get_mut(key) else { return Err(None) };
         let room = gate.room(now)?;
         let tasks = gate.held.values().flat_map(|held| held.iter().take(room).map(|rank| rank.task)).collect();
-        Ok((std::mem::take(&mut gate.queues), tasks))
+        Ok(Opened { queues: std::mem::take(&mut gate.queues), tasks, room })
     }
 
     /// The names whose gates keep somebody waiting.
@@ -215,6 +234,11 @@ impl Core {
         self.index.gates.shut(key, queue);
     }
 
+    /// Work of the manager's own is tried again once the name's gate opens.
+    pub(super) fn work_is_held(&mut self, key: &LimitKey) {
+        self.index.gates.holds_work(key, true);
+    }
+
     /// A task was handed out.
     pub(super) fn handed_out(&mut self, key: &LimitKey) {
         if let Some(window_ms) = self.index.gates.handed_out(key, self.now) {
@@ -233,11 +257,13 @@ impl Core {
     /// Lets through what may go.
     pub(super) fn open_gate(&mut self, key: &LimitKey) {
         match self.index.gates.open(key, self.now) {
-            Ok((queues, tasks)) => {
+            Ok(Opened { queues, tasks, room }) => {
                 self.index.woken.extend(queues);
                 for task in tasks {
                     self.index.let_through(task);
                 }
+                let holds = self.performing.let_through(key, room);
+                self.index.gates.holds_work(key, holds);
             }
             Err(Some(at)) => self.index.timers.set(Timer::Gate(key.clone()), at),
             Err(None) => {}

@@ -1,8 +1,12 @@
 //! What the manager does itself: handed out from here, a bounded number at once, and heard of again as
 //! [`Event::Performed`]. Derived from the records (`TaskRecord::performing`), after a decision and at start alike.
+//!
+//! The limits of a task definition hold for it as for other tasks: what would go beyond them is held back until the name's
+//! gate opens (see `limits`). What is under way counts as out.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use conductor_engine::{Event, PerformFailure, Sealed};
 use conductor_model::definition::TaskType;
@@ -10,6 +14,7 @@ use conductor_model::{TaskId, TaskRecord, WorkflowId};
 use serde_json::Value;
 
 use super::Core;
+use super::limits::LimitKey;
 use super::message::Message;
 use crate::app::perform::Job;
 
@@ -51,6 +56,13 @@ impl Lane {
     }
 }
 
+/// Whether the limits of a task definition are meant for what is done at such a step: not for what only decides where the flow
+/// goes.
+fn is_limited(task_type: TaskType) -> bool {
+    use TaskType::{Event, Http, Inline, JsonJqTransform, Lambda};
+    matches!(task_type, Http | Event | Inline | Lambda | JsonJqTransform)
+}
+
 /// One piece of work: a turn of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Turn {
@@ -67,8 +79,12 @@ pub struct Turn {
 pub(super) struct Performing {
     waiting: HashMap<Lane, VecDeque<Turn>>,
     /// Handed out and not heard of yet.
-    under_way: HashMap<TaskId, (u32, Lane)>,
+    under_way: HashMap<TaskId, (u32, Lane, Option<LimitKey>)>,
     counts: HashMap<Lane, usize>,
+    /// Held back by limits, the oldest first.
+    held: HashMap<LimitKey, VecDeque<(Lane, Turn)>>,
+    /// Let through, and not handed out yet.
+    let_through: HashMap<TaskId, LimitKey>,
 }
 
 impl Performing {
@@ -85,21 +101,40 @@ impl Performing {
         })
     }
 
-    fn begin(&mut self, lane: Lane, turn: Turn) {
-        self.end(turn.task, None);
-        self.under_way.insert(turn.task, (turn.turn, lane));
+    fn begin(&mut self, lane: Lane, turn: Turn, limit: Option<LimitKey>) {
+        self.under_way.insert(turn.task, (turn.turn, lane, limit));
         *self.counts.entry(lane).or_default() += 1;
     }
 
-    /// A piece was heard of; one of an earlier turn than the one under way changes nothing.
-    fn end(&mut self, task: TaskId, turn: Option<u32>) {
-        let Some(&(current, lane)) = self.under_way.get(&task) else { return };
-        if turn.is_none_or(|turn| turn == current) {
-            self.under_way.remove(&task);
-            if let Some(count) = self.counts.get_mut(&lane) {
-                *count -= 1;
-            }
+    /// A piece was heard of; one of an earlier turn than the one under way changes nothing. Gives what it counted against.
+    fn end(&mut self, task: TaskId, turn: Option<u32>) -> Option<LimitKey> {
+        let current = self.under_way.get(&task)?.0;
+        if turn.is_some_and(|turn| turn != current) {
+            return None;
         }
+        let (_, lane, limit) = self.under_way.remove(&task)?;
+        if let Some(count) = self.counts.get_mut(&lane) {
+            *count -= 1;
+        }
+        limit
+    }
+
+    fn hold(&mut self, limit: LimitKey, lane: Lane, turn: Turn) {
+        self.held.entry(limit).or_default().push_back((lane, turn));
+    }
+
+    /// Lets as many pieces through as there is room for, in front of others. Whether more are held.
+    pub(super) fn let_through(&mut self, limit: &LimitKey, room: usize) -> bool {
+        let Some(held) = self.held.get_mut(limit) else { return false };
+        for (lane, turn) in held.drain(..room.min(held.len())).rev() {
+            self.waiting.entry(lane).or_default().push_front(turn);
+            self.let_through.insert(turn.task, limit.clone());
+        }
+        if held.is_empty() {
+            self.held.remove(limit);
+            return false;
+        }
+        true
     }
 }
 
@@ -139,40 +174,75 @@ impl Core {
     pub(super) fn hand_out_work(&mut self) {
         while let Some((lane, turn)) = self.performing.next() {
             let run = match self.runs.get(turn.workflow, self.store.as_ref(), self.batch_number) {
-                Ok(Some(run)) => run,
-                Ok(None) => continue,
+                Ok(run) => run,
                 Err(error) => {
                     tracing::error!(workflow = %turn.workflow, %error, "work of a workflow that cannot be loaded waits");
                     self.performing.push(lane, turn);
                     return;
                 }
             };
-            let current = run.task(turn.task).is_some_and(|record| record.turn == turn.turn);
-            if !current {
-                continue;
-            }
-            let (tenant, performers) = (run.workflow().tenant.clone(), &self.outlets.performers);
-            let secrets = RefCell::new(Vec::new());
-            let look_up = |sealed, name: &str| {
-                let value = performers.look_up(&tenant, sealed, name)?;
-                if sealed == Sealed::Secret {
-                    secrets.borrow_mut().push(value.clone());
+            let record = run.as_deref().and_then(|run| run.task(turn.task));
+            let wanted = record.filter(|record| record.turn == turn.turn && record.performing);
+            let limit = wanted.map(|record| {
+                let key = || LimitKey { tenant: record.tenant.clone(), name: Arc::clone(&record.definition_name) };
+                is_limited(record.task_type).then(key)
+            });
+            let let_through = self.performing.let_through.remove(&turn.task);
+            match limit {
+                Some(limit) => self.hand_out(lane, turn, limit),
+                None => {
+                    // It is not wanted any more: another may go in its place.
+                    if let Some(limit) = let_through {
+                        self.open_gate(&limit);
+                    }
                 }
-                Some(value)
-            };
-            let work = match run.revealed_input(turn.task, &look_up) {
-                Some(input) => run.server_work_on(turn.task, input),
-                None => run.server_work(turn.task),
-            };
-            let Some(work) = work else { continue };
-            self.performing.begin(lane, turn);
-            performers.perform(Job { tenant, turn, work, secrets: secrets.into_inner() });
+            }
+        }
+    }
+
+    fn hand_out(&mut self, lane: Lane, turn: Turn, limit: Option<LimitKey>) {
+        // It may have been under way for an earlier turn.
+        self.came_back(turn, None);
+        let room = limit.as_ref().and_then(|limit| self.room_for(limit, turn.workflow, turn.task));
+        let limit = limit.filter(|_| room.is_some());
+        if let (Some(0), Some(limit)) = (room, &limit) {
+            self.work_is_held(limit);
+            self.performing.hold(limit.clone(), lane, turn);
+            return;
+        }
+        let Ok(Some(run)) = self.runs.get(turn.workflow, self.store.as_ref(), self.batch_number) else { return };
+        let (tenant, performers) = (run.workflow().tenant.clone(), &self.outlets.performers);
+        let secrets = RefCell::new(Vec::new());
+        let look_up = |sealed, name: &str| {
+            let value = performers.look_up(&tenant, sealed, name)?;
+            if sealed == Sealed::Secret {
+                secrets.borrow_mut().push(value.clone());
+            }
+            Some(value)
+        };
+        let work = match run.revealed_input(turn.task, &look_up) {
+            Some(input) => run.server_work_on(turn.task, input),
+            None => run.server_work(turn.task),
+        };
+        let Some(work) = work else { return };
+        performers.perform(Job { tenant, turn, work, secrets: secrets.into_inner() });
+        if let Some(limit) = &limit {
+            self.index.gates.count(&limit.tenant, &limit.name, true);
+            self.handed_out(limit);
+        }
+        self.performing.begin(lane, turn, limit);
+    }
+
+    /// What was under way is not any more: its place is free.
+    fn came_back(&mut self, turn: Turn, number: Option<u32>) {
+        if let Some(limit) = self.performing.end(turn.task, number) {
+            self.index.gates.count(&limit.tenant, &limit.name, false);
         }
     }
 
     /// What came of a piece of work.
     pub(super) fn performed(&mut self, turn: Turn, result: Result<Value, PerformFailure>) {
-        self.performing.end(turn.task, Some(turn.turn));
+        self.came_back(turn, Some(turn.turn));
         self.log_refusal(turn.workflow, Event::Performed { task: turn.task, turn: turn.turn, result });
     }
 }

@@ -1,6 +1,6 @@
 //! Limits on how many tasks of a name are out, and how many go out in a time.
 
-use conductor_model::TaskStatus;
+use conductor_model::{TaskStatus, WorkflowStatus};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::json;
@@ -235,4 +235,81 @@ async fn agents_get_no_more_tasks_than_the_limit_and_the_next_at_once() {
     for id in ids {
         world.until(id, "the end", |workflow, _| workflow.status.is_terminal()).await;
     }
+}
+
+/// A host that takes a while for each request: when requests came, and how many it had at most at once.
+struct SlowHost {
+    uri: String,
+    came: Arc<std::sync::Mutex<Vec<Instant>>>,
+    most: Arc<std::sync::atomic::AtomicUsize>,
+}
+
+impl SlowHost {
+    async fn new(takes: Duration) -> Self {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("http://{}/", listener.local_addr().unwrap());
+        let (came, most, now) = (Arc::default(), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let host = Self { uri, came: Arc::clone(&came), most: Arc::clone(&most) };
+        tokio::spawn(async move {
+            while let Ok((mut socket, _)) = listener.accept().await {
+                let came: Arc<std::sync::Mutex<Vec<Instant>>> = Arc::clone(&came);
+                let (most, now) = (Arc::clone(&most), Arc::clone(&now));
+                tokio::spawn(async move {
+                    came.lock().unwrap().push(Instant::now());
+                    most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    let _ = tokio::io::AsyncReadExt::read(&mut socket, &mut [0; 4096]).await;
+                    tokio::time::sleep(takes).await;
+                    now.fetch_sub(1, Ordering::SeqCst);
+                    let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
+                    let _ = tokio::io::AsyncWriteExt::write_all(&mut socket, answer.as_bytes()).await;
+                });
+            }
+        });
+        host
+    }
+
+    fn calling(&self) -> Value {
+        json!({ "name": "calls", "tasks": [{ "name": "limited", "taskReferenceName": "call", "type": "HTTP",
+            "inputParameters": { "uri": self.uri, "method": "GET", "readTimeOut": 30_000 } }] })
+    }
+}
+
+#[tokio::test]
+async fn requests_keep_to_the_limit_and_the_next_goes_out_when_one_is_answered() {
+    let world = World::new();
+    let host = SlowHost::new(Duration::from_millis(40)).await;
+    world.define(json!([{ "name": "limited", "concurrentExecLimit": 2 }]), host.calling()).await;
+    let mut ids = Vec::new();
+    for _ in 0..8 {
+        ids.push(world.start("calls").await);
+    }
+    // One that is held back and not wanted any more stands in nobody's way.
+    world.app.terminate_workflow(&tenant(), ids[5], None).await.unwrap();
+    for (at, id) in ids.iter().enumerate() {
+        let ends = if at == 5 { WorkflowStatus::Terminated } else { WorkflowStatus::Completed };
+        world.until(*id, "its end", |workflow, _| workflow.status == ends).await;
+    }
+    assert_eq!(host.most.load(std::sync::atomic::Ordering::SeqCst), 2);
+    assert_eq!(host.came.lock().unwrap().len(), 7);
+}
+
+#[tokio::test]
+async fn requests_keep_to_the_rate_and_an_opened_window_is_used_at_once() {
+    let world = World::new();
+    let host = SlowHost::new(Duration::ZERO).await;
+    let limited = json!([{ "name": "limited", "rateLimitPerFrequency": 3, "rateLimitFrequencyInSeconds": 1 }]);
+    world.define(limited, host.calling()).await;
+    let mut ids = Vec::new();
+    for _ in 0..6 {
+        ids.push(world.start("calls").await);
+    }
+    for id in ids {
+        world.until(id, "its end", |workflow, _| workflow.status == WorkflowStatus::Completed).await;
+    }
+    let came = host.came.lock().unwrap().clone();
+    let gap = came[3].duration_since(came[0]).as_millis();
+    // Hand-outs are a second apart; how long a request takes to come differs by some ms.
+    assert!((900..3_000).contains(&gap), "the fourth came {gap} ms after the first");
+    assert!(came[5].duration_since(came[3]).as_millis() < 900, "all three of the next window");
 }
