@@ -54,6 +54,22 @@ fn an_empty_join_on_waits_for_the_ends_of_all_branches() {
 }
 
 #[test]
+fn both_modes_of_a_join_are_told_at_once() {
+    for mode in ["SYNC", "ASYNC"] {
+        let mut join = join("j", &["a", "b"]);
+        join["joinMode"] = json!(mode);
+        let mut story = start(&json!([fork("f", &json!([[simple("a")], [simple("b")]])), join]));
+        story.complete("a", json!({}));
+        assert_eq!(story.task("j").status, TaskStatus::InProgress, "{mode}");
+        story.complete("b", json!({}));
+        assert_eq!(story.status(), WorkflowStatus::Completed, "{mode}: with the last branch, and not after a pause");
+    }
+    let unknown = json!({"name": "j", "taskReferenceName": "j", "type": "JOIN", "joinMode": "LATER"});
+    let refused = serde_json::from_value::<conductor_model::WorkflowTask>(unknown).unwrap_err().to_string();
+    assert!(refused.contains("SYNC") && refused.contains("ASYNC"), "{refused}");
+}
+
+#[test]
 fn a_join_that_does_not_wait_for_a_branch_lets_it_go_on() {
     let mut story = start(&json!([
         fork("f", &json!([[simple("a")], [simple("slow1"), simple("slow2")]])),

@@ -34,6 +34,22 @@ async fn each_workflow_of_a_bulk_is_answered_for_itself() {
 }
 
 #[tokio::test]
+async fn workflows_that_are_over_are_removed_together() {
+    let house = House::new();
+    house.define_chain("w", &["t"]).await;
+    let ids = [house.start("w").await, house.start("w").await];
+    let open = house.start("w").await;
+    house.json("POST", "/api/workflow/bulk/terminate", json!(ids)).await.expect(200);
+    let answer = house.json("DELETE", "/api/workflow/bulk/remove", json!([ids[0], open, ids[1]])).await.expect(200).json();
+    assert_eq!(answer["bulkSuccessfulResults"], json!(ids));
+    assert!(answer["bulkErrorResults"][&open].is_string(), "{answer}");
+    for id in &ids {
+        house.get(&format!("/api/workflow/{id}")).await.expect(404);
+    }
+    assert_eq!(house.workflow(&open).await["status"], "RUNNING");
+}
+
+#[tokio::test]
 async fn too_many_workflows_at_once_are_refused() {
     let house = House::new();
     let many: Vec<String> = (0..1_001).map(|n| n.to_string()).collect();

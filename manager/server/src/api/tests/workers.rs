@@ -47,6 +47,47 @@ async fn a_workflow_is_run_by_a_polling_worker() {
 }
 
 #[tokio::test]
+async fn a_worker_that_goes_on_with_its_task_gets_no_other() {
+    let house = House::new();
+    house.define_chain("w", &["t"]).await;
+    house.start("w").await;
+    let task = next(&house, "t").await;
+    house.start("w").await;
+    let mut progress = done(&task, "IN_PROGRESS");
+    progress["callbackAfterSeconds"] = json!(60);
+    let answer = house.json("POST", "/api/tasks/update-v2", progress).await.expect(204);
+    assert!(answer.body.is_empty());
+    let other = next(&house, "t").await;
+    assert_ne!(other["taskId"], task["taskId"], "the other one waits still");
+}
+
+#[tokio::test]
+async fn an_alert_is_counted_and_the_task_goes_on() {
+    let house = House::new();
+    let alerting = json!([{ "name": "t", "timeoutSeconds": 1, "responseTimeoutSeconds": 1, "timeoutPolicy": "ALERT_ONLY" }]);
+    house.json("POST", "/api/metadata/taskdefs", alerting).await.expect(200);
+    house.define("w", json!([{ "name": "t", "taskReferenceName": "t" }])).await;
+    let alerts = async || {
+        let numbers = house.get("/metrics").await.expect(200).text();
+        let line = numbers.lines().find_map(|line| line.strip_prefix("conductor_alerts_total ")).map(str::to_owned);
+        line.expect("alerts are counted").parse::<u64>().unwrap()
+    };
+    assert_eq!(alerts().await, 0);
+    let id = house.start("w").await;
+    let task = next(&house, "t").await;
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
+    while alerts().await == 0 {
+        assert!(tokio::time::Instant::now() < deadline, "no alert was counted");
+        let lease = json!({ "workflowInstanceId": id, "taskId": task["taskId"], "status": "IN_PROGRESS", "extendLease": true });
+        house.json("POST", "/api/tasks", lease).await.expect(200);
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(alerts().await, 1);
+    house.json("POST", "/api/tasks", done(&task, "COMPLETED")).await.expect(200);
+    assert_eq!(house.workflow(&id).await["status"], "COMPLETED");
+}
+
+#[tokio::test]
 async fn an_empty_poll_has_no_body_and_an_empty_batch_is_a_list() {
     let house = House::new();
     assert!(house.get("/api/tasks/poll/ZZ").await.expect(204).body.is_empty());

@@ -165,3 +165,28 @@ async fn a_retry_delay_passes_before_the_next_attempt() {
     assert_eq!(again[0].task.attempt, 1);
     assert!(begun.elapsed() < Duration::from_secs(2), "it comes when it is due, not when the poll ends");
 }
+
+/// How late a timeout may be on a busy machine, in ms.
+const LATE_MS_MAX: i64 = 1_000;
+
+#[tokio::test]
+async fn a_silent_worker_and_a_long_run_are_ended_when_their_time_is_over() {
+    let world = World::new();
+    let tasks = json!([
+        { "name": "silent", "retryCount": 0, "responseTimeoutSeconds": 1 },
+        { "name": "long", "retryCount": 0, "responseTimeoutSeconds": 1, "timeoutSeconds": 1, "timeoutPolicy": "TIME_OUT_WF" },
+    ]);
+    for name in ["silent", "long"] {
+        let workflow = json!({ "name": name, "tasks": [{ "name": name, "taskReferenceName": name }] });
+        world.define(if name == "silent" { tasks.clone() } else { json!([]) }, workflow).await;
+        let id = world.start(name).await;
+        let task = world.poll(name).await.unwrap();
+        let begun = Instant::now();
+        world.until(id, "the timeout", |workflow, _| workflow.status == WorkflowStatus::TimedOut).await;
+        let (took, ended) = (begun.elapsed(), world.tasks(id).await.remove(0));
+        assert_eq!(ended.status, TaskStatus::TimedOut);
+        let after = ended.ended_at.unwrap().ms_since(task.started_at.unwrap());
+        assert!((1_000..1_000 + LATE_MS_MAX).contains(&after), "{name} was ended after {after} ms");
+        assert!(took < Duration::from_secs(3), "{name} took {took:?}");
+    }
+}
