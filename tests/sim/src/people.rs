@@ -29,7 +29,11 @@ pub fn meddle(store: &MemoryStore, manager: &CoreHandle, random: &mut StdRng) ->
         21..=24 => Event::Retry { resume_subworkflows: random.random_bool(0.5) },
         25 => Event::Restart { plan: None },
         26 | 27 => {
-            let from = tasks.choose(random).map(|task| task.id);
+            // From a task of its own, or of a workflow inside it.
+            let child = tasks.choose(random).and_then(|task| task.sub_workflow_id).filter(|_| random.random_bool(0.5));
+            let inside = child.map(|child| store.workflow_tasks(&tenant(), child, 0, usize::MAX)).transpose();
+            let inside = inside.map_err(|error| error.to_string())?;
+            let from = inside.as_ref().unwrap_or(&tasks).choose(random).map(|task| task.id);
             let task_input = random.random_bool(0.3).then(|| object(json!({ "again": true })));
             Event::Rerun { from, task_input, workflow_input: None, correlation_id: None }
         }

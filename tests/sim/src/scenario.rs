@@ -48,6 +48,9 @@ fn task_defs() -> Value {
         task("plain", json!({})),
         task("narrow", json!({ "concurrentExecLimit": NARROW_MAX })),
         task("slow", json!({ "rateLimitPerFrequency": SLOW_MAX, "rateLimitFrequencyInSeconds": SLOW_WINDOW_MS / 1000 })),
+        // A request and a script.
+        task("a", json!({ "concurrentExecLimit": 1 })),
+        task("l", json!({ "concurrentExecLimit": 1 })),
         task("again", agent(true)),
         task("once", agent(false)),
         task(SOLE, json!({ "retryCount": 0, "agent": { "plugin": "p", "operation": "run", "idempotent": false } })),
