@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use conductor_e2e::Stack;
-use conductor_model::WorkflowStatus;
+use conductor_model::{WorkflowId, WorkflowStatus};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -87,4 +87,60 @@ async fn events_travel_over_queues_and_exchanges() {
     let again = stack.run("to_queue", json!({ "id": "q-2" })).await;
     assert_eq!(stack.wait_for_end(again, 60).await.status, WorkflowStatus::Completed);
     until_runs(&stack, "from_queue", "q-2", 1).await;
+}
+
+/// What a message has done to a workflow, once it has.
+async fn until(stack: &Stack, id: WorkflowId, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let path = format!("/api/workflow/{id}?includeTasks=true");
+        let workflow = stack.raw().send(Method::GET, &path, "application/json", "").await.json;
+        if is_so(&workflow) {
+            return workflow;
+        }
+        assert!(Instant::now() < deadline, "{what}: {workflow:#}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_steer_workflows_that_go_on() {
+    let stack = Stack::options().start().await;
+    let waiting = json!({ "name": "waiting", "version": 1, "schemaVersion": 2,
+        "tasks": [{ "name": "w", "taskReferenceName": "w", "type": "WAIT" }] });
+    let actions = [
+        ("complete_task", json!({ "workflowId": "${to}", "taskRefName": "w", "output": { "n": "${n}" } })),
+        ("fail_task", json!({ "workflowId": "${to}", "taskRefName": "w", "reasonForIncompletion": "said ${n}" })),
+        ("terminate_workflow", json!({ "workflowId": "${to}", "terminationReason": "said ${n}" })),
+        ("update_workflow_variables", json!({ "workflowId": "${to}", "variables": { "n": "${n}" } })),
+    ];
+    let flow = |action: &str| {
+        json!({ "name": format!("say_{action}"), "version": 1, "schemaVersion": 2, "tasks": [{ "name": "say", "taskReferenceName": "say",
+            "type": "EVENT", "sink": format!("amqp_queue:{action}"),
+            "inputParameters": { "to": "${workflow.input.to}", "n": "${workflow.input.n}" } }] })
+    };
+    let mut flows: Vec<Value> = actions.iter().map(|(action, _)| flow(action)).collect();
+    flows.push(waiting);
+    stack.define(&[], &flows).await;
+    let handlers: Vec<Value> = actions
+        .iter()
+        .map(|(action, details)| {
+            json!({ "name": action, "event": format!("amqp_queue:{action}"), "active": true,
+                "actions": [{ "action": action, *action: details }] })
+        })
+        .collect();
+    let answer = stack.raw().json(Method::POST, "/api/event", &json!(handlers)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    for (action, _) in &actions {
+        let to = stack.run("waiting", json!({})).await;
+        let said = stack.run(&format!("say_{action}"), json!({ "to": to, "n": 7 })).await;
+        assert_eq!(stack.wait_for_end(said, 60).await.status, WorkflowStatus::Completed);
+        let (status, what): (&str, fn(&Value) -> bool) = match *action {
+            "complete_task" => ("COMPLETED", |workflow| workflow["tasks"][0]["outputData"]["n"] == 7),
+            "fail_task" => ("FAILED", |workflow| workflow["reasonForIncompletion"].to_string().contains("said 7")),
+            "terminate_workflow" => ("TERMINATED", |workflow| workflow["reasonForIncompletion"] == "said 7"),
+            _ => ("RUNNING", |workflow| workflow["variables"]["n"] == 7),
+        };
+        until(&stack, to, action, |workflow| workflow["status"] == status && what(workflow)).await;
+    }
 }
