@@ -19,9 +19,11 @@
 //! - `work`: what the manager is asked to do itself.
 //! - `child`: workflows that workflows start; `moment`: spans of time and moments as people write them.
 //! - `state`: the tasks of a run and the indices over them; `load`: the indices of a run, worked out from its records.
+//! - `catalogue`: what is looked up while a decision is made.
 //! - `sealed`: secrets and environment values, looked up only where an input is handed over.
 
 mod attempt;
+mod catalogue;
 mod child;
 mod decision;
 mod document;
