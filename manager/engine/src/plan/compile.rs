@@ -26,6 +26,8 @@ pub(crate) struct Compiler {
     /// The loops around the block that is being read.
     loops: Arc<[NodeId]>,
     full: bool,
+    /// Whether a workflow goes on by it already: nothing that could run is refused then, also what is by now.
+    pub(super) stored: bool,
 }
 
 /// A task definition with its texts read.
@@ -36,8 +38,8 @@ struct Definition {
     agent: Option<Arc<AgentTemplate>>,
 }
 
-pub(super) fn compile(snapshot: Arc<Snapshot>) -> Result<Plan, Vec<Violation>> {
-    let mut compiler = Compiler::new(Arc::clone(&snapshot));
+pub(super) fn compile(snapshot: Arc<Snapshot>, stored: bool) -> Result<Plan, Vec<Violation>> {
+    let mut compiler = Compiler { stored, ..Compiler::new(Arc::clone(&snapshot)) };
     check::workflow(&snapshot.workflow, &mut compiler.violations);
     compiler.block(&snapshot.workflow.tasks, None, BlockPlace::Workflow, 1);
     let mut faults = Vec::new();
@@ -64,6 +66,7 @@ impl Compiler {
             definitions: FxHashMap::default(),
             loops: Arc::from([]),
             full: false,
+            stored: false,
         }
     }
 

@@ -15,6 +15,9 @@ const ELSEWHERE: &str =
 
 /// Checks what belongs to the workflow as a whole.
 pub(super) fn workflow(compiler: &mut Compiler) {
+    if compiler.stored {
+        return;
+    }
     let definition = Arc::clone(&compiler.snapshot.workflow);
     for (field, map) in [
         ("outputParameters", &definition.output_parameters),
@@ -32,6 +35,9 @@ pub(super) fn workflow(compiler: &mut Compiler) {
 
 /// Checks a step that has been read.
 pub(super) fn step(compiler: &mut Compiler, id: NodeId) {
+    if compiler.stored {
+        return;
+    }
     let node = &compiler.nodes[id.0 as usize];
     let (step, definition) = (Arc::clone(&node.step), node.definition.clone());
     let path = compiler.node_path(id);

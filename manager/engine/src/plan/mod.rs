@@ -173,7 +173,16 @@ impl Plan {
     /// # Errors
     /// [`PlanError::Invalid`] with one violation for each fault.
     pub fn compile(snapshot: Arc<Snapshot>) -> Result<Self, PlanError> {
-        compile::compile(snapshot).map_err(PlanError::Invalid)
+        compile::compile(snapshot, false).map_err(PlanError::Invalid)
+    }
+
+    /// As [`Plan::compile`], of what a workflow runs by already: it goes on, although an older program may have taken what
+    /// would be refused by now.
+    ///
+    /// # Errors
+    /// [`PlanError::Invalid`] when it cannot be run at all.
+    pub fn of_stored(snapshot: Arc<Snapshot>) -> Result<Self, PlanError> {
+        compile::compile(snapshot, true).map_err(PlanError::Invalid)
     }
 
     /// The definitions it was made from.

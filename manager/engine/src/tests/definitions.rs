@@ -1,9 +1,12 @@
 //! What is wrong with definitions is said all at once, with its place.
 
+use std::sync::Arc;
+
 use conductor_model::limits::WORKFLOW_DEPTH_MAX;
 use serde_json::{Value, json};
 
-use super::harness::{simple, violations};
+use super::harness::{simple, snapshot, violations};
+use crate::Plan;
 
 fn faults(tasks: &Value) -> Vec<String> {
     violations(json!({"tasks": tasks})).into_iter().map(|fault| format!("{}: {}", fault.path, fault.message)).collect()
@@ -242,6 +245,15 @@ fn secrets_at_places_that_nothing_is_handed_over_from_are_refused() {
         "variables": {"v": {"deep": SECRET}}}));
     let paths: Vec<&str> = found.iter().map(|fault| fault.path.as_str()).collect();
     assert_eq!(paths, ["outputParameters.o[0]", "inputTemplate.i", "variables.v.deep"]);
+}
+
+#[test]
+fn a_workflow_goes_on_by_what_an_older_program_took() {
+    let variables = with_secret("SET_VARIABLE", &json!({"inputParameters": {"x": SECRET}}));
+    let stored = Arc::new(snapshot(json!({"tasks": [variables]}), json!([])));
+    assert!(Plan::compile(Arc::clone(&stored)).is_err());
+    assert!(Plan::of_stored(stored).is_ok());
+    assert!(Plan::of_stored(Arc::new(snapshot(json!({"tasks": [simple("a"), simple("a")]}), json!([])))).is_err());
 }
 
 #[test]

@@ -36,7 +36,7 @@ impl App {
         let digest = Arc::clone(&workflow.snapshot);
         let snapshot = self.read(move |store| store.snapshot(&digest)).await?;
         let snapshot = snapshot.ok_or_else(|| AppError::not_found("snapshot", &workflow.snapshot))?;
-        let plan = Plan::compile(snapshot)
+        let plan = Plan::of_stored(snapshot)
             .map_err(|source| AppError::Internal { operation: "reading a stored definition", source: Box::new(source) })?;
         let plan = Arc::new(plan);
         self.inner.plans.keep(&plan);

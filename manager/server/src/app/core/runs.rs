@@ -56,7 +56,7 @@ impl Runs {
             let plan =
                 match self.plans.get(&digest) {
                     Some(plan) => Arc::clone(plan),
-                    None => Arc::new(Plan::compile(stored.snapshot).map_err(|error| StoreError::Corrupt {
+                    None => Arc::new(Plan::of_stored(stored.snapshot).map_err(|error| StoreError::Corrupt {
                         what: format!("snapshot {digest}"),
                         message: error.to_string(),
                     })?),
