@@ -247,6 +247,23 @@ pub struct AgentPart {
     /// When it was last given to an agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assigned_at: Option<Timestamp>,
+    /// Every agent that it was given to, the last one last: what such an agent still says of it is believed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub given_to: Vec<AgentId>,
+}
+
+impl AgentPart {
+    /// The agent that has it, or had it last.
+    #[must_use]
+    pub fn last_holder(&self) -> Option<&AgentId> {
+        self.assigned.as_ref().or_else(|| self.given_to.last())
+    }
+
+    /// Whether an agent has it or had it.
+    #[must_use]
+    pub fn was_given_to(&self, agent: &AgentId) -> bool {
+        self.assigned.as_ref() == Some(agent) || self.given_to.contains(agent)
+    }
 }
 
 /// One entry of the feed behind `/api/v1/events`.

@@ -34,6 +34,9 @@ pub(super) fn assigned(
     record.poll_count = record.poll_count.saturating_add(1);
     record.callback_after_seconds = 0;
     if let Some(part) = record.agent.as_mut() {
+        // The order of the last times counts, and there is one entry an agent: what is given out again is so a few times.
+        part.given_to.retain(|earlier| *earlier != agent);
+        part.given_to.push(agent.clone());
         part.assigned = Some(agent);
         part.incarnation = Some(incarnation);
         part.alternates = alternates;

@@ -61,6 +61,7 @@ pub(super) fn agent_part(
         dispatch: 0,
         lost_count: 0,
         assigned_at: None,
+        given_to: Vec::new(),
     })
 }
 

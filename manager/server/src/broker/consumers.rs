@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use conductor_model::{AgentId, LogLine, TenantName, Timestamp};
-use conductor_store::Store;
+use conductor_model::{AgentId, Timestamp};
 use conductor_wire::amqp::{self, FromAgent, FromAgentBody};
 use conductor_wire::identity::broker_user;
 use conductor_wire::{PROTOCOL, PROTOCOL_OLDEST};
@@ -16,14 +15,12 @@ use lapin::{Channel, Connection, Consumer};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::{Ended, Parts};
+use super::{Ended, Parts, logs};
 use crate::app::core::{CoreHandle, Message, Sender};
 use crate::clock;
 
 /// A report that could not be stored is asked for again after this pause.
-const AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// Deliveries of log lines stored in one go.
-const LOG_DELIVERIES_PER_STORE_MAX: usize = 64;
+pub(super) const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Starts the three consumers. Each ends only with a failure.
 pub(super) async fn start(connection: &Connection, parts: &Parts) -> Result<JoinSet<Ended>, lapin::Error> {
@@ -36,8 +33,8 @@ pub(super) async fn start(connection: &Connection, parts: &Parts) -> Result<Join
     tasks.spawn(acknowledge(settlements));
     let (_, leases) = consume(connection, amqp::QUEUE_LEASE, prefetch).await?;
     tasks.spawn(renewals(leases, parts.core.clone(), own_accounts));
-    let (_, logs) = consume(connection, amqp::QUEUE_LOG, prefetch).await?;
-    tasks.spawn(keep_logs(logs, Arc::clone(&parts.store), own_accounts));
+    let (_, lines) = consume(connection, amqp::QUEUE_LOG, prefetch).await?;
+    tasks.spawn(logs::keep(lines, parts.core.clone(), Arc::clone(&parts.store), own_accounts));
     Ok(tasks)
 }
 
@@ -50,7 +47,7 @@ async fn consume(connection: &Connection, queue: &str, prefetch: u16) -> Result<
 }
 
 /// Reads a message; one that cannot be read is of no use to anybody and is dropped with a line in the log.
-fn read(delivery: &Delivery, own_accounts: bool) -> Option<(Sender, FromAgentBody)> {
+pub(super) fn read(delivery: &Delivery, own_accounts: bool) -> Option<(Sender, FromAgentBody)> {
     match serde_json::from_slice::<FromAgent>(&delivery.data) {
         Ok(message) if !(PROTOCOL_OLDEST..=PROTOCOL).contains(&message.protocol) => {
             tracing::warn!(agent = %message.agent, protocol = message.protocol, "message in an unsupported protocol dropped");
@@ -134,41 +131,6 @@ async fn renewals(mut consumer: Consumer, core: CoreHandle, own_accounts: bool) 
     Err(ended("leases"))
 }
 
-async fn keep_logs(consumer: Consumer, store: Arc<dyn Store>, own_accounts: bool) -> Ended {
-    let mut chunks = consumer.ready_chunks(LOG_DELIVERIES_PER_STORE_MAX);
-    while let Some(chunk) = chunks.next().await {
-        let mut lines: Vec<(TenantName, Vec<LogLine>)> = Vec::new();
-        let mut last = None;
-        for delivery in chunk {
-            let delivery = delivery?;
-            if let Some((_, FromAgentBody::Logs { tenant, lines: more })) = read(&delivery, own_accounts) {
-                match lines.last_mut() {
-                    Some((owner, all)) if *owner == tenant => all.extend(more),
-                    _ => lines.push((tenant, more)),
-                }
-            }
-            last = Some(delivery);
-        }
-        while let Err(error) = append(&store, lines.clone()).await {
-            tracing::error!(%error, "log lines could not be stored; trying again");
-            tokio::time::sleep(AGAIN_AFTER).await;
-        }
-        if let Some(delivery) = last {
-            delivery.ack(BasicAckOptions { multiple: true }).await?;
-        }
-    }
-    Err(ended("logs"))
-}
-
-async fn append(store: &Arc<dyn Store>, lines: Vec<(TenantName, Vec<LogLine>)>) -> Result<(), String> {
-    let store = Arc::clone(store);
-    let append = move || lines.into_iter().try_for_each(|(tenant, lines)| store.append_logs(&tenant, lines));
-    match tokio::task::spawn_blocking(append).await {
-        Ok(result) => result.map_err(|error| error.to_string()),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-fn ended(what: &str) -> lapin::Error {
+pub(super) fn ended(what: &str) -> lapin::Error {
     std::io::Error::other(format!("RabbitMQ ended the consumer of {what}")).into()
 }

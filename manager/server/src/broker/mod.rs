@@ -6,6 +6,7 @@
 
 mod consumers;
 mod events;
+mod logs;
 mod publisher;
 mod session;
 mod source;

@@ -345,8 +345,16 @@ impl Message {
 #[derive(Clone, Debug)]
 pub struct CoreHandle {
     sender: mpsc::Sender<Message>,
-    /// The newest protocol that each agent speaks: messages to it are written so that it can read them.
-    protocols: Arc<RwLock<HashMap<AgentId, u16>>>,
+    known: Arc<RwLock<HashMap<AgentId, Known>>>,
+}
+
+/// What those who send and receive must know of an agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Known {
+    /// The newest protocol that it speaks: messages to it are written so that it can read them.
+    protocol: u16,
+    /// Whose it is.
+    tenant: TenantName,
 }
 
 impl CoreHandle {
@@ -354,21 +362,28 @@ impl CoreHandle {
     #[must_use]
     pub fn channel() -> (Self, mpsc::Receiver<Message>) {
         let (sender, receiver) = mpsc::channel();
-        (Self { sender, protocols: Arc::default() }, receiver)
+        (Self { sender, known: Arc::default() }, receiver)
     }
 
-    /// An agent said which protocol it speaks.
-    pub(super) fn note_protocol(&self, agent: &AgentId, protocol: u16) {
-        let mut protocols = self.protocols.write().unwrap_or_else(PoisonError::into_inner);
-        if protocols.get(agent) != Some(&protocol) {
-            protocols.insert(agent.clone(), protocol);
+    /// An agent presented itself.
+    pub(super) fn note_agent(&self, record: &AgentRecord) {
+        let now_known = Known { protocol: record.protocol, tenant: record.tenant.clone() };
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.get(&record.id) != Some(&now_known) {
+            known.insert(record.id.clone(), now_known);
         }
     }
 
     /// The protocol that an agent speaks, where it is known.
     #[must_use]
     pub fn protocol_of(&self, agent: &AgentId) -> Option<u16> {
-        self.protocols.read().unwrap_or_else(PoisonError::into_inner).get(agent).copied()
+        self.known.read().unwrap_or_else(PoisonError::into_inner).get(agent).map(|known| known.protocol)
+    }
+
+    /// Whether an agent is of a tenant, as far as is known. One that was forgotten may still deliver what it had.
+    #[must_use]
+    pub fn is_of_tenant(&self, agent: &AgentId, tenant: &TenantName) -> bool {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).get(agent).is_none_or(|known| known.tenant == *tenant)
     }
 
     /// Tells something that is not answered. Nothing happens when the thread has ended.

@@ -216,7 +216,7 @@ impl Core {
         self.last_feed_id = self.last_feed_id.max(work.last_feed_id);
         let was_connected = self.fleet.broker_connected();
         for agent in &work.agents {
-            self.handle.note_protocol(&agent.id, agent.protocol);
+            self.handle.note_agent(agent);
         }
         self.fleet = Fleet::rebuilt(work.agents, self.now, self.settings.lease_ms, was_connected);
         self.follow_ups = FollowUps::default();

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use conductor_engine::{AgentOutcome, Event};
 use conductor_model::limits::CORDON_REASON_CHARS_MAX;
-use conductor_model::{AgentId, AgentRecord, AgentState, Outcome, TaskId, Timestamp};
+use conductor_model::{AgentId, AgentRecord, AgentState, Outcome, TaskId, Timestamp, WorkflowId};
+use conductor_store::StoreError;
 use conductor_wire::amqp::{Lease, TaskEvent, TaskEventKind, TaskFinished};
 use serde_json::{Map, Value, json};
 
@@ -44,7 +45,7 @@ impl Core {
             }
             None => false,
         };
-        self.handle.note_protocol(&id, record.protocol);
+        self.handle.note_agent(&record);
         self.building.agent(record.clone());
         let tenant = record.tenant.clone();
         match self.fleet.agents.get_mut(&id) {
@@ -226,8 +227,15 @@ impl Core {
         let TaskEvent { task_id: task, dispatch, workflow_id, event } = event;
         let ours = |at: Timestamp, now: Timestamp| at.plus_ms(-from.clock_ahead_ms).min(now);
         // Another agent has it by now, or it is over. A task that nobody has may still have been finished by who lost it.
-        let given_on = self.index.claim(task).is_some_and(|(holder, current, _)| *holder != from.agent || current != dispatch);
-        if given_on || self.index.workflow_of(task) != Some(workflow_id) {
+        let claim = self.index.claim(task).map(|(holder, current, _)| *holder == from.agent && current == dispatch);
+        if claim == Some(false) || self.index.workflow_of(task) != Some(workflow_id) {
+            return Ok(());
+        }
+        if claim.is_none() && !self.was_last_given_to(workflow_id, task, &from.agent)? {
+            tracing::error!(
+                target: "audit", agent = %from.agent, task.id = %task,
+                "a report on a task that the agent was not given was dropped"
+            );
             return Ok(());
         }
         match event {
@@ -249,6 +257,14 @@ impl Core {
                 self.decide(workflow_id, event).map(drop)
             }
         }
+    }
+
+    /// Whether an agent is the last that a task was given to, and still of the task's tenant.
+    fn was_last_given_to(&mut self, workflow: WorkflowId, task: TaskId, agent: &AgentId) -> Result<bool, StoreError> {
+        let Some(known) = self.fleet.agents.get(agent) else { return Ok(false) };
+        let Some(run) = self.runs.get(workflow, self.store.as_ref(), self.batch_number)? else { return Ok(false) };
+        let part = run.task(task).and_then(|record| record.agent.as_ref());
+        Ok(run.workflow().tenant == known.record.tenant && part.is_some_and(|part| part.last_holder() == Some(agent)))
     }
 
     /// A task ended. One that an agent would not begin goes to another and does not count as an attempt.

@@ -234,3 +234,27 @@ async fn a_definition_that_names_no_plugin_or_operation_is_refused() {
     assert!(refused.to_string().contains("[0].agent.operation"), "{refused}");
     world.app.put_task_defs(&tenant(), vec![definition("run")], "test").await.unwrap();
 }
+
+#[tokio::test]
+async fn a_task_that_nobody_has_is_ended_by_who_lost_it_and_by_no_other_agent() {
+    let mut world = World::on(Arc::new(MemoryStore::new()), 200);
+    world.plugin("p");
+    let (task, workflow) = on_agent(true);
+    world.define(task, workflow).await;
+    world.agent("agent-1", ("role", "web"), 1).await;
+    world.agent("thief", ("role", "db"), 1).await;
+    let id = world.start("remote_flow").await;
+    let (first, lost) = world.task_order().await;
+    world.until(id, "the loss", |_, tasks| tasks[0].agent.as_ref().unwrap().assigned.is_none()).await;
+    let thief: AgentId = "thief".parse().unwrap();
+    for manager in ["the one that gave it out", "one with an empty memory"] {
+        if manager.starts_with("one") {
+            world = world.restarted();
+        }
+        world.report(&thief, &lost, Outcome::Succeeded).await;
+        world.report(&"ghost".parse().unwrap(), &lost, Outcome::Succeeded).await;
+        assert_eq!(world.tasks(id).await[0].status, TaskStatus::Scheduled, "{manager}");
+    }
+    world.report(&first, &lost, Outcome::Succeeded).await;
+    assert_eq!(world.workflow(id).await.status, WorkflowStatus::Completed);
+}

@@ -71,6 +71,11 @@ impl World {
         Self { app, parts, store }
     }
 
+    /// The deciding thread.
+    pub(crate) fn core(&self) -> &crate::app::core::CoreHandle {
+        &self.app.inner.core
+    }
+
     /// Ends the manager; another begins on the same store with an empty memory.
     pub(crate) fn restarted(self) -> Self {
         self.app.stop();
