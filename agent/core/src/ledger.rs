@@ -11,7 +11,7 @@ use serde_json::Map;
 use crate::limits::WAITING_MAX;
 use crate::outcome::{ended_unstarted, final_event, finish, is_worth_repeating};
 use crate::record::{ProcessMark, Record, TaskKey, TaskResult};
-use crate::recovery::give_up;
+use crate::recovery::{begin_again, give_up};
 use crate::reported::{Report, Reported};
 use crate::step::{Admission, Effect, Input, Moment, Step};
 
@@ -315,6 +315,9 @@ impl Ledger {
         if let Some(successor) = held.successor.take() {
             self.waiting.push_back(key.task_id);
             *held = Held::new(successor, State::Received);
+        } else if result.finished.outcome == Outcome::Lost && begin_again(held, step) {
+            // An orderly end of the runner leaves a task no further than a power cut does.
+            self.waiting.push_back(key.task_id);
         } else {
             finish(held, Arc::new(result), step);
         }

@@ -149,16 +149,24 @@ impl Recovered {
 
 /// Nobody knows how far a task came: whether it waits to run again. Otherwise it is lost.
 pub(crate) fn give_up(held: &mut Held, now: Moment, step: &mut Step) -> bool {
-    if may_run_again(&held.envelope, held.reruns) {
-        held.state = State::Received;
-        held.reruns += 1;
-        step.journal.push(Record::Rerun { key: TaskKey::of(&held.envelope), count: held.reruns });
+    if begin_again(held, step) {
         return true;
     }
     let reason = "what ran it was gone while it ran; nobody knows how far it came".to_owned();
     let finished = ended_unstarted(Outcome::Lost, reason, now);
     finish(held, Arc::new(TaskResult { finished, properties: Map::new() }), step);
     false
+}
+
+/// Lets a task wait to run again, where it may.
+pub(crate) fn begin_again(held: &mut Held, step: &mut Step) -> bool {
+    if !may_run_again(&held.envelope, held.reruns) {
+        return false;
+    }
+    held.state = State::Received;
+    held.reruns += 1;
+    step.journal.push(Record::Rerun { key: TaskKey::of(&held.envelope), count: held.reruns });
+    true
 }
 
 fn may_run_again(envelope: &TaskEnvelope, reruns: u32) -> bool {

@@ -39,7 +39,7 @@ enum Move {
 }
 
 fn moves() -> impl Strategy<Value = Move> {
-    let outcome = prop::sample::select(vec![Outcome::Succeeded, Outcome::Failed, Outcome::Cancelled]);
+    let outcome = prop::sample::select(vec![Outcome::Succeeded, Outcome::Failed, Outcome::Cancelled, Outcome::Lost]);
     prop_oneof![
         6 => (1..12_u128, 1..4_u32, any::<bool>())
             .prop_map(|(task, dispatch, idempotent)| Move::Offer { task, dispatch, idempotent }),

@@ -220,3 +220,24 @@ fn a_task_whose_runner_is_gone_is_lost_or_begins_again() {
     let step = ledger.apply(Input::Abandoned(TaskKey::of(&task(1))), now());
     assert!(step.effects.is_empty(), "it is told once");
 }
+
+#[test]
+fn an_orderly_end_of_the_runner_is_for_a_task_what_a_power_cut_is() {
+    let (mut ledger, mut journal) = agent(2);
+    for envelope in [task(1), idempotent(2)] {
+        journal.extend(offer(&mut ledger, envelope).journal);
+    }
+    ledger.apply(Input::Drain, now());
+    let step = ledger.apply(finished(1, 1, Outcome::Lost), now());
+    assert_eq!(outcomes(&step), [(1, 1, Outcome::Lost)], "what may not run again is told as lost");
+    journal.extend(step.journal);
+    let step = ledger.apply(finished(2, 1, Outcome::Lost), now());
+    assert_eq!((outcomes(&step), keys_started(&step)), (vec![], vec![]), "an agent that ends begins nothing");
+    assert_eq!((ledger.leased().len(), ledger.occupied()), (2, 0), "it is still this agent's task");
+    journal.extend(step.journal);
+    let (mut ledger, step) = Ledger::recover(2, journal).resume(now(), |_| Fate::Gone);
+    assert_eq!(keys_started(&step), [TaskKey::of(&task(2))], "the next life begins it again");
+    assert_eq!(keys_started(&ledger.apply(finished(2, 1, Outcome::Lost), now())), [TaskKey::of(&task(2))]);
+    let reruns = (2..=conductor_agent_core::limits::RERUNS_MAX).map(|_| ledger.apply(finished(2, 1, Outcome::Lost), now()));
+    assert_eq!(reruns.last().map(|step| outcomes(&step)), Some(vec![(2, 1, Outcome::Lost)]), "but not for ever");
+}

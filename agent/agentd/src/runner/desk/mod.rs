@@ -194,8 +194,11 @@ impl Desk {
     /// Begins a task, unless it is known.
     fn start(self: &Rc<Self>, order: Order) {
         let key = order.key;
-        if self.tasks.borrow().contains_key(&key) {
-            return;
+        match self.tasks.borrow().get(&key) {
+            None => {}
+            // The agent knows of the loss and begins the task again; that it took the result is said only after that.
+            Some(Held::Ended(result)) if result.finished.outcome == Outcome::Lost => {}
+            Some(Held::Running { .. } | Held::Ended(_)) => return,
         }
         let outlet = Rc::new(ToAgent::new(Rc::downgrade(self), key, order.tenant.clone(), order.node_instance.clone()));
         let (stop, stop_asked) = watch::channel(None);
