@@ -91,7 +91,7 @@ fn agent_of(state: &ApiState, certificate: &PeerCertificate, method: &Method, pa
         NotAdmitted::Expired => refused("certificate-expired", "has expired"),
     })?;
     if is_for_agents(method, path, agent.as_str()) {
-        Ok(Caller { tenant, name: format!("agent {agent}"), agent: Some(agent.clone()) })
+        Ok(Caller { tenant, name: format!("agent {agent}"), agent: Some(agent.clone()), serial: Some(serial.clone()) })
     } else {
         let message = format!("agent {agent} may not {method} {path}");
         Err(ApiError::new(StatusCode::FORBIDDEN, "not-for-agents", message).hint("agents may reach what their tasks need"))

@@ -24,6 +24,8 @@ pub struct Caller {
     pub name: String,
     /// The agent, where it is one that shows its certificate.
     pub agent: Option<AgentId>,
+    /// The serial number of that certificate.
+    pub serial: Option<String>,
 }
 
 impl App {
@@ -34,7 +36,7 @@ impl App {
     pub async fn authenticate(&self, token: &str) -> Result<Option<Caller>, AppError> {
         let hash = token_hash(token);
         let found = self.read(move |store| store.token(&hash)).await?;
-        Ok(found.map(|(tenant, name)| Caller { tenant, name, agent: None }))
+        Ok(found.map(|(tenant, name)| Caller { tenant, name, agent: None, serial: None }))
     }
 }
 

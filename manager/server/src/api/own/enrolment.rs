@@ -158,5 +158,5 @@ async fn renew(
             "an agent's certificate is renewed by the agent alone",
         ));
     }
-    Ok(Json(state.app.renew_identity(&id, &request).await?))
+    Ok(Json(state.app.renew_identity(&id, caller.serial.as_deref(), &request).await?))
 }

@@ -52,7 +52,7 @@ impl App {
                 IdentityState::Pending => Ok(EnrolmentAnswer::Pending { again_in_ms: AGAIN_IN_MS }),
                 IdentityState::Active => {
                     let identity = AgentIdentity::clone(identity);
-                    Ok(EnrolmentAnswer::Granted(self.grant(&tenant, identity, &request.certificate_request, now).await?))
+                    Ok(EnrolmentAnswer::Granted(self.grant(&tenant, identity, None, &request.certificate_request, now).await?))
                 }
                 IdentityState::Rejected => {
                     Err(AppError::forbidden("enrolment-rejected", format!("an operator rejected agent {}", request.id)))
@@ -96,7 +96,7 @@ impl App {
         self.read(move |store| store.put_document(document, putting)).await?;
         match identity.state {
             IdentityState::Active => {
-                let grant = self.grant(&tenant, identity, &request.certificate_request, now).await?;
+                let grant = self.grant(&tenant, identity, None, &request.certificate_request, now).await?;
                 self.note_trust(&tenant, "agent.enrolled", Some(&request.id), &token.id, &grant.id.to_string());
                 Ok(EnrolmentAnswer::Granted(grant))
             }
@@ -108,16 +108,22 @@ impl App {
         }
     }
 
-    /// Gives an agent its next certificate. It shows its present one.
+    /// Gives an agent its next certificate. It shows its present one, whose serial number is `shown`: that one stays good.
     ///
     /// # Errors
     /// `not-found`; `certificate-request-invalid`.
-    pub async fn renew_identity(&self, agent: &AgentId, request: &RenewalRequest) -> Result<IdentityGrant, AppError> {
+    pub async fn renew_identity(
+        &self,
+        agent: &AgentId,
+        shown: Option<&str>,
+        request: &RenewalRequest,
+    ) -> Result<IdentityGrant, AppError> {
         let trust = &self.inner.trust;
         let _one_at_a_time = trust.changing.lock().await;
         let known = trust.identity(agent).filter(|(_, known)| known.state == IdentityState::Active);
         let Some((tenant, identity)) = known else { return Err(AppError::not_found("identity of agent", agent)) };
-        let grant = self.grant(&tenant, AgentIdentity::clone(&identity), &request.certificate_request, clock::now()).await?;
+        let grant =
+            self.grant(&tenant, AgentIdentity::clone(&identity), shown, &request.certificate_request, clock::now()).await?;
         self.note_trust(&tenant, "agent.certificate-renewed", Some(agent), agent.as_str(), agent.as_str());
         Ok(grant)
     }
@@ -145,15 +151,14 @@ impl App {
         &self,
         tenant: &TenantName,
         mut identity: AgentIdentity,
+        shown: Option<&str>,
         request: &str,
         now: Timestamp,
     ) -> Result<IdentityGrant, AppError> {
         let trust = &self.inner.trust;
         let life = self.inner.settings.certificate_life();
         let issued = trust.authority.sign_agent(request, &identity.agent, life, now).map_err(request_error)?;
-        identity.certificates.retain(|note| note.not_after > now);
-        let too_many = (identity.certificates.len() + 1).saturating_sub(CERTIFICATES_MAX);
-        identity.certificates.drain(..too_many);
+        make_room(&mut identity.certificates, shown, now);
         identity.certificates.push(CertificateNote { serial: issued.serial, not_after: issued.not_after });
         let grant = IdentityGrant {
             id: identity.agent.clone(),
@@ -187,6 +192,16 @@ impl App {
         let token: EnrolmentToken = read(&document)?;
         // Hashes are compared: how long that takes says nothing of the secret.
         if token.hash == token_hash(shown) { Ok((document.tenant, token)) } else { Err(unknown()) }
+    }
+}
+
+/// Forgets certificates that are over, and the oldest where there are too many. The one in use is not among them: its agent may
+/// never hear of this answer and ask again with what it has.
+fn make_room(certificates: &mut Vec<CertificateNote>, in_use: Option<&str>, now: Timestamp) {
+    certificates.retain(|note| note.not_after > now);
+    while certificates.len() >= CERTIFICATES_MAX {
+        let Some(oldest) = certificates.iter().position(|note| Some(note.serial.as_str()) != in_use) else { return };
+        certificates.remove(oldest);
     }
 }
 
@@ -245,5 +260,41 @@ impl crate::config::Settings {
     #[must_use]
     pub fn certificate_life(&self) -> Duration {
         Duration::from_secs(self.tls.certificate_seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::tests::{World, tenant};
+
+    #[tokio::test]
+    async fn the_certificate_that_an_agent_asks_with_stays_good_however_often_it_asks() {
+        let world = World::new();
+        let agent: AgentId = "web-1".parse().unwrap();
+        let now = clock::now();
+        let note = |serial: &str| CertificateNote { serial: serial.to_owned(), not_after: now.plus_ms(3_600_000) };
+        let identity = AgentIdentity {
+            agent: agent.clone(),
+            state: IdentityState::Active,
+            token: String::new(),
+            labels: Default::default(),
+            request_hash: String::new(),
+            machine_id: String::new(),
+            address: None,
+            requested_at: now,
+            certificates: vec![note("in use"), note("never heard of")],
+        };
+        world.app.keep_identity(&tenant(), identity).await.unwrap();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let request = rcgen::CertificateParams::default().serialize_request(&key).unwrap().pem().unwrap();
+        let request = RenewalRequest { certificate_request: request };
+        for _ in 0..CERTIFICATES_MAX * 2 {
+            world.app.renew_identity(&agent, Some("in use"), &request).await.unwrap();
+            assert_eq!(world.app.trust().admit(&agent, "in use", now).ok(), Some(tenant()));
+        }
+        let (_, kept) = world.app.trust().identity(&agent).unwrap();
+        assert_eq!(kept.certificates.len(), CERTIFICATES_MAX);
+        assert!(world.app.trust().admit(&agent, "never heard of", now).is_err());
     }
 }

@@ -142,7 +142,7 @@ mod tests {
     use crate::api::extract::parse_json;
 
     fn command(body: &str) -> Result<StartCommand, ApiError> {
-        let caller = Caller { tenant: TenantName::default_tenant(), name: "ops".to_owned(), agent: None };
+        let caller = Caller { tenant: TenantName::default_tenant(), name: "ops".to_owned(), agent: None, serial: None };
         parse_json::<StartBody>(body.as_bytes())?.into_command(&caller)
     }
 
