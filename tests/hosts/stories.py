@@ -245,18 +245,22 @@ def revoke(world: World) -> None:
 def remove_and_purge(world: World) -> None:
     """Removing leaves the data, purging takes it away; nothing of it runs any more."""
     together(
-        lambda: goes_without_a_trace(world.agent, "conductor-agent", "/var/lib/conductor-agent"),
-        lambda: goes_without_a_trace(world.manager, "conductor-manager", "/var/lib/conductor"),
+        lambda: goes_without_a_trace(
+            world.agent, "conductor-agent", "/var/lib/conductor-agent", "/etc/conductor/agent-policy.toml"),
+        lambda: goes_without_a_trace(
+            world.manager, "conductor-manager", "/var/lib/conductor", "/etc/rabbitmq/conf.d/50-conductor.conf"),
     )
 
 
-def goes_without_a_trace(guest: Guest, name: str, data: str) -> None:
+def goes_without_a_trace(guest: Guest, name: str, data: str, beside: str) -> None:
+    guest.do(f"test -e {beside} || echo '' > {beside}")
     guest.do(f"apt-get remove -y {name}", deadline_s=300)
     guest.do(f"test -d {data} && test -e /etc/conductor/{name.removeprefix('conductor-')}.toml")
     left = guest.run(f"pgrep -a -f '^/usr/bin/{name}'")
     expect(left.code != 0, f"{name} still runs after it was removed:\n{left.stdout}")
     guest.do(f"apt-get purge -y {name}", deadline_s=300)
     guest.do(f"! test -e {data} && ! test -e /etc/conductor/{name.removeprefix('conductor-')}.toml")
+    guest.do(f"! test -e {beside} && ! test -e /etc/rabbitmq/conductor")
     expect(guest.do("systemctl --failed --no-legend").strip() == "", f"a unit failed after {name} was purged")
 
 
