@@ -3,21 +3,22 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use crate::sys::folder::Folder;
 
 /// Longest reason in characters.
 pub const REASON_CHARS_MAX: usize = 200;
 /// What is told where the owner gave no reason.
 const NO_REASON: &str = "its host's owner drains it";
 
-fn file(data_dir: &Path) -> PathBuf {
-    data_dir.join("drain")
-}
+/// The file, in the agent's data folder.
+const FILE: &str = "drain";
 
 /// Why nothing new is wanted; `None` where nobody said so.
 #[must_use]
 pub fn reason(data_dir: &Path) -> Option<String> {
-    let text = match fs::read(file(data_dir)) {
+    let text = match fs::read(data_dir.join(FILE)) {
         Ok(bytes) => String::from_utf8_lossy(&bytes).trim().chars().take(REASON_CHARS_MAX).collect::<String>(),
         Err(error) if error.kind() == ErrorKind::NotFound => return None,
         // It is there: what it says matters less than that it is.
@@ -31,7 +32,7 @@ pub fn reason(data_dir: &Path) -> Option<String> {
 /// # Errors
 /// When the file cannot be written.
 pub fn begin(data_dir: &Path, reason: &str) -> io::Result<()> {
-    fs::write(file(data_dir), reason)
+    Folder::open(data_dir)?.write(FILE, reason, 0o644)
 }
 
 /// Ends it. Whether it had begun.
@@ -39,11 +40,7 @@ pub fn begin(data_dir: &Path, reason: &str) -> io::Result<()> {
 /// # Errors
 /// When the file cannot be removed.
 pub fn end(data_dir: &Path) -> io::Result<bool> {
-    match fs::remove_file(file(data_dir)) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
+    Folder::open(data_dir)?.remove(FILE)
 }
 
 #[cfg(test)]
@@ -60,5 +57,16 @@ mod tests {
         assert_eq!(reason(dir.path()).as_deref(), Some(NO_REASON));
         assert!(end(dir.path()).unwrap() && !end(dir.path()).unwrap());
         assert_eq!(reason(dir.path()), None);
+    }
+
+    #[test]
+    fn what_a_plugin_has_put_in_its_place_leads_nowhere() {
+        let (elsewhere, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let precious = elsewhere.path().join("passwd");
+        fs::write(&precious, "precious").unwrap();
+        std::os::unix::fs::symlink(&precious, dir.path().join(FILE)).unwrap();
+        begin(dir.path(), "new disk").unwrap();
+        assert_eq!(fs::read_to_string(&precious).unwrap(), "precious");
+        assert_eq!(reason(dir.path()).as_deref(), Some("its host's owner drains it: new disk"));
     }
 }

@@ -3,6 +3,7 @@
 pub mod cgroup;
 pub mod confine;
 pub mod descriptors;
+pub mod folder;
 pub mod lookup;
 pub mod memory;
 pub mod procfs;
