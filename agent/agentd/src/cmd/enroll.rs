@@ -17,7 +17,7 @@ const UNIT: &str = "/usr/lib/systemd/system/conductor-agent.service";
 /// Joins an installation with a string that `conductor agents token create` printed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit codes: 10 manager unreachable, 11 wrong fingerprint, 13 enrolled already, 14 not approved yet, \
-                  20 token unknown, 21 expired, 22 spent, 23 not for this address, 24 clock is wrong, 25 id taken, 26 rejected.")]
+                  20 token unknown, 21 expired, 22 spent, 23 not for this address, 24 clock is wrong, 25 id taken, 26 rejected, 27 revoked.")]
 pub struct Arguments {
     /// The enrolment string
     #[arg(value_name = "STRING", env = "CONDUCTOR_ENROLMENT_STRING", hide_env_values = true)]

@@ -1,12 +1,13 @@
 //! Joining an installation. Nothing secret is said before the manager's authority is known to be the right one.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
-use conductor_model::AgentId;
+use conductor_model::{AgentId, Timestamp};
 use conductor_wire::identity::{EnrolmentAnswer, EnrolmentRequest, EnrolmentString, fingerprint_of};
 use conductor_wire::problem::Problem;
-use reqwest::{Certificate, Client, ClientBuilder};
+use reqwest::header::HeaderValue;
+use reqwest::{Certificate, Client, ClientBuilder, Response};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,8 @@ use crate::clock;
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(20);
 /// Largest answer that is read.
 const ANSWER_BYTES_MAX: usize = 256 * 1024;
+/// The most that this host's clock may be off: with another time neither believes the other's certificates.
+const CLOCK_SKEW_MS_MAX: i64 = 5 * 60 * 1000;
 /// Least and most time between two questions whether somebody has said yes.
 const AGAIN_MS: std::ops::RangeInclusive<u64> = 200..=60_000;
 
@@ -79,6 +82,14 @@ pub enum EnrolError {
         /// What was wrong.
         message: String,
     },
+    /// The host and the manager do not agree on the time. Their certificates would not be believed.
+    #[error("this host's clock is {seconds} s {side} the manager's; set it, by NTP or by hand, and enrol again")]
+    Clock {
+        /// How far.
+        seconds: u64,
+        /// `ahead of` or `behind`.
+        side: &'static str,
+    },
     /// The manager says no.
     #[error("{message}")]
     Refused {
@@ -109,6 +120,7 @@ impl EnrolError {
             Self::Strange { .. } => 12,
             Self::Enrolled { .. } => 13,
             Self::Pending { .. } => 14,
+            Self::Clock { .. } => 24,
             Self::Refused { code, .. } => match code.as_str() {
                 "enrolment-token-unknown" => 20,
                 "enrolment-token-expired" => 21,
@@ -175,30 +187,60 @@ pub async fn enrol(enrolment: Enrolment<'_>) -> Result<Identity, EnrolError> {
     }
 }
 
-/// The authority's certificate, which must have this fingerprint. It is fetched from whoever answers.
+/// The authority's certificate, which must have this fingerprint. It is fetched from whoever answers, and the clocks are
+/// compared: with another time the manager's certificate would not be believed next, and nobody would know why.
 async fn authority(manager: &str, expected: &str) -> Result<String, EnrolError> {
     let http = client(manager, |builder| builder.tls_danger_accept_invalid_certs(true))?;
     let unreachable = |source| EnrolError::Unreachable { manager: manager.to_owned(), source };
     let answer = http.get(format!("{manager}/api/v1/authority")).send().await.map_err(unreachable)?;
     let status = answer.status();
-    let body = answer.bytes().await.map_err(unreachable)?;
-    if !status.is_success() || body.len() > ANSWER_BYTES_MAX {
-        return Err(strange(manager, &format!("status {status}, {} bytes", body.len())));
+    let there = answer.headers().get(reqwest::header::DATE).and_then(time_of);
+    let body = body(answer, manager).await?;
+    if !status.is_success() {
+        return Err(strange(manager, &format!("status {status}")));
     }
     let der = CertificateDer::from_pem_slice(&body).map_err(|error| strange(manager, &error))?;
     let found = fingerprint_of(&der);
-    if found == expected.to_ascii_lowercase() {
-        String::from_utf8(body.to_vec()).map_err(|error| strange(manager, &error))
-    } else {
-        Err(EnrolError::Fingerprint { manager: manager.to_owned(), expected: expected.to_owned(), found })
+    if found != expected.to_ascii_lowercase() {
+        return Err(EnrolError::Fingerprint { manager: manager.to_owned(), expected: expected.to_owned(), found });
     }
+    if let Some(there) = there {
+        compare_clocks(clock::now().ms_since(there))?;
+    }
+    String::from_utf8(body).map_err(|error| strange(manager, &error))
+}
+
+/// The body of an answer of whoever answers: no more than a manager would say.
+async fn body(mut answer: Response, manager: &str) -> Result<Vec<u8>, EnrolError> {
+    let mut body = Vec::new();
+    loop {
+        match answer.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() <= ANSWER_BYTES_MAX => body.extend_from_slice(&chunk),
+            Ok(Some(_)) => return Err(strange(manager, &format!("more than {ANSWER_BYTES_MAX} bytes"))),
+            Ok(None) => return Ok(body),
+            Err(source) => return Err(EnrolError::Unreachable { manager: manager.to_owned(), source }),
+        }
+    }
+}
+
+fn time_of(date: &HeaderValue) -> Option<Timestamp> {
+    let since = httpdate::parse_http_date(date.to_str().ok()?).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_millis()).ok().map(Timestamp)
+}
+
+fn compare_clocks(ahead_ms: i64) -> Result<(), EnrolError> {
+    if ahead_ms.unsigned_abs() <= CLOCK_SKEW_MS_MAX.unsigned_abs() {
+        return Ok(());
+    }
+    let side = if ahead_ms > 0 { "ahead of" } else { "behind" };
+    Err(EnrolError::Clock { seconds: ahead_ms.unsigned_abs() / 1000, side })
 }
 
 async fn ask(http: &Client, manager: &str, request: &EnrolmentRequest) -> Result<EnrolmentAnswer, EnrolError> {
     let unreachable = |source| EnrolError::Unreachable { manager: manager.to_owned(), source };
     let answer = http.post(format!("{manager}/api/v1/enrolments")).json(request).send().await.map_err(unreachable)?;
     let status = answer.status();
-    let body = answer.bytes().await.map_err(unreachable)?;
+    let body = body(answer, manager).await?;
     if status.is_success() {
         return serde_json::from_slice(&body).map_err(|error| strange(manager, &error));
     }

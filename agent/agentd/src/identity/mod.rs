@@ -4,6 +4,8 @@
 //! is written last: without it there is no identity. `request.json` is there while a host waits to be let in.
 
 mod enrol;
+#[cfg(test)]
+mod enrol_tests;
 mod files;
 mod renew;
 
