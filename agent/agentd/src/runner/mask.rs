@@ -31,6 +31,17 @@ impl Mask {
         Self { forms }
     }
 
+    /// How many bytes of a text that was cut off may still be told: its end may be the beginning of a secret.
+    #[must_use]
+    pub fn tellable(&self, cut: &[u8]) -> usize {
+        let mut end = cut.len();
+        // What is left may end with a beginning of another one.
+        while let Some(held) = self.forms.iter().filter_map(|form| beginning_at_end(&cut[..end], form.as_bytes())).max() {
+            end -= held;
+        }
+        end
+    }
+
     /// The text without the secrets.
     #[must_use]
     pub fn blot<'t>(&self, text: &'t str) -> Cow<'t, str> {
@@ -42,6 +53,12 @@ impl Mask {
         }
         text
     }
+}
+
+/// The length of the longest beginning of a secret, not all of it, that a text ends with.
+fn beginning_at_end(text: &[u8], secret: &[u8]) -> Option<usize> {
+    let most = secret.len().saturating_sub(1).min(text.len());
+    (1..=most).rev().find(|length| text.ends_with(&secret[..*length]))
 }
 
 #[cfg(test)]
@@ -59,5 +76,16 @@ mod tests {
         assert_eq!(mask.blot(r#"{"k":"a \"key\"\nof two lines\n"}"#), r#"{"k":"***"}"#);
         assert_eq!(mask.blot("abc is too short to be one"), "abc is too short to be one");
         assert!(matches!(mask.blot("nothing here"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn what_is_cut_off_ends_before_the_beginning_of_a_secret() {
+        let mask = Mask::new(&["s3cret-and-more".to_owned(), "s3cret".to_owned(), "abab".to_owned()]);
+        let told = |text: &str| text[..mask.tellable(text.as_bytes())].to_owned();
+        assert_eq!(told("key=s3cr"), "key=");
+        assert_eq!(told("key=s3cret-and"), "key=");
+        assert_eq!(told("key=abab"), "key=", "a whole one that begins anew at its end goes with it");
+        assert_eq!(told("nothing of it"), "nothing of it");
+        assert_eq!(Mask::default().tellable(b"nothing is secret"), 17);
     }
 }

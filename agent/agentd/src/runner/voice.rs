@@ -12,6 +12,9 @@ use super::lines::Line;
 use super::mask::Mask;
 use super::outlet::{Log, Outlet};
 
+/// Most characters that are quoted of what is no event.
+const QUOTED_CHARS_MAX: usize = 200;
+
 /// Everything said about one task ends up here.
 pub struct Voice {
     /// The far side.
@@ -66,7 +69,9 @@ impl Voice {
         match serde_json::from_slice::<PluginEvent>(line.bytes) {
             Ok(event) => self.event(event, line.bytes.len()),
             Err(error) => {
-                let start: String = String::from_utf8_lossy(line.bytes).chars().take(200).collect();
+                // Blotted before it is cut: half a secret would not be known as one.
+                let text = self.blot(String::from_utf8_lossy(line.bytes).into_owned());
+                let start: String = text.chars().take(QUOTED_CHARS_MAX).collect();
                 self.say("warn", &format!("not an event ({error}): {start}"));
                 None
             }
@@ -109,5 +114,21 @@ impl Voice {
         let mut log = self.log.borrow_mut();
         log.finish(&*self.outlet);
         log.lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runner::outlet::tests::Heard;
+
+    #[test]
+    fn what_is_quoted_of_no_event_shows_no_part_of_a_secret() {
+        let heard = Rc::new(Heard::default());
+        let voice = Voice::new(heard.clone(), Mask::new(&["s3cret-of-many-letters".to_owned()]));
+        let text = format!("{}s3cret-of-many-letters", "x".repeat(QUOTED_CHARS_MAX - 10));
+        voice.event_line(&Line { bytes: text.as_bytes(), beyond: 0 });
+        let told = heard.0.borrow()[0].clone();
+        assert!(told.contains("not an event") && told.contains("***") && !told.contains("s3"), "{told}");
     }
 }
