@@ -41,3 +41,43 @@ async fn package(State(state): State<ApiState>, Path(name): Path<String>) -> Res
     let headers = [(header::CONTENT_TYPE, "application/octet-stream".to_owned()), (header::CONTENT_LENGTH, bytes.to_string())];
     Ok((headers, Body::from_stream(ReaderStream::new(file))).into_response())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::path::Path as FilePath;
+    use std::process::{Command, Stdio};
+
+    use super::SCRIPT;
+
+    /// Has a shell read what came of the script, on a host where every program only leaves a mark. Whether any was called.
+    fn calls_anything(came: &str, host: &FilePath) -> bool {
+        let marks = host.join("marks");
+        let _ = std::fs::remove_file(&marks);
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-s", "--", "--from", "http://127.0.0.1:1"]).env_clear().env("PATH", host);
+        let mut shell = shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        // One that has ended already reads no more.
+        let _ = shell.stdin.take().unwrap().write_all(came.as_bytes());
+        shell.wait().unwrap();
+        marks.exists()
+    }
+
+    #[test]
+    fn of_a_script_that_broke_off_on_the_way_nothing_is_run() {
+        use std::os::unix::fs::PermissionsExt;
+        let host = tempfile::tempdir().unwrap();
+        for name in ["id", "curl", "uname", "mktemp", "dpkg", "apt-get", "rm", "chmod"] {
+            let program = host.path().join(name);
+            let answer = if name == "id" { "0" } else { "x86_64" };
+            let text = format!("#!/bin/sh\n: > {}\necho {answer}\n", host.path().join("marks").display());
+            std::fs::write(&program, text).unwrap();
+            std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        assert!(calls_anything(SCRIPT, host.path()), "the whole script goes to work");
+        let ends = SCRIPT.match_indices('\n').map(|(end, _)| end + 1).filter(|end| *end < SCRIPT.len());
+        for end in ends {
+            assert!(!calls_anything(&SCRIPT[..end], host.path()), "it ran when it ended with:\n{}", &SCRIPT[..end]);
+        }
+    }
+}
