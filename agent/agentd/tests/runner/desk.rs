@@ -220,6 +220,32 @@ fn a_runner_replaces_its_program_when_no_task_runs_and_forgets_nothing() {
 }
 
 #[test]
+fn a_runner_that_could_not_put_things_by_replaces_its_program_later() {
+    with_a_runner(|runner| async move {
+        let plugin = runner.plugin("echo hello");
+        let mut agent = runner.connect().await;
+        let key = agent.start(&plugin);
+        assert_eq!(agent.end_of(key).await.finished.outcome, Outcome::Succeeded);
+        // A folder lies where it writes.
+        let in_the_way = runner.dir.path().join("data/kept.new");
+        std::fs::create_dir(&in_the_way).unwrap();
+        runner.signal(nix::sys::signal::Signal::SIGHUP);
+        let spool = runner.dir.path().join("data").join("agent-1").join("spool");
+        let deadline = std::time::Instant::now() + PATIENCE;
+        while std::fs::read_dir(&spool).unwrap().count() == 0 {
+            assert!(std::time::Instant::now() < deadline, "it does not put anything by");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        std::fs::remove_dir(&in_the_way).unwrap();
+        while let Some(_message) = timeout(PATIENCE, agent.incoming.next::<FromRunner>()).await.unwrap().unwrap() {}
+        let mut next = runner.connect().await;
+        assert_eq!(next.greeting.life, agent.greeting.life);
+        assert_eq!(next.end_of(key).await.finished.outcome, Outcome::Succeeded);
+        next.has_lines(1).await;
+    });
+}
+
+#[test]
 fn the_runner_itself_heeds_the_hosts_policy() {
     with_a_runner(|runner| async move {
         std::fs::write(runner.dir.path().join("policy.toml"), "[deny]\noperations = ['p.speak']\n").unwrap();

@@ -77,7 +77,7 @@ pub struct House {
 }
 
 /// What a desk keeps over the end of its process.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Kept {
     /// The number of the next batch of log lines.
     pub next_batch: u64,
@@ -194,11 +194,10 @@ impl Desk {
     /// Begins a task, unless it is known.
     fn start(self: &Rc<Self>, order: Order) {
         let key = order.key;
-        match self.tasks.borrow().get(&key) {
-            None => {}
-            // The agent knows of the loss and begins the task again; that it took the result is said only after that.
-            Some(Held::Ended(result)) if result.finished.outcome == Outcome::Lost => {}
-            Some(Held::Running { .. } | Held::Ended(_)) => return,
+        // An agent that knows of a loss may begin the task again; that it took the result is said only after that.
+        let is_lost = |held: &Held| matches!(held, Held::Ended(result) if result.finished.outcome == Outcome::Lost);
+        if self.tasks.borrow().get(&key).is_some_and(|held| !is_lost(held)) {
+            return;
         }
         let outlet = Rc::new(ToAgent::new(Rc::downgrade(self), key, order.tenant.clone(), order.node_instance.clone()));
         let (stop, stop_asked) = watch::channel(None);

@@ -28,6 +28,8 @@ const ENDING_MAX: Duration = Duration::from_secs(15);
 const TAKING_MAX: Duration = Duration::from_secs(10);
 /// How often it is looked whether no task runs, while the program is to be replaced.
 const RENEW_LOOK: Duration = Duration::from_millis(100);
+/// After this long it tries again to replace its program when that failed.
+const RENEW_AGAIN: Duration = Duration::from_secs(1);
 /// After this long without news the runner counts as at rest.
 const AT_REST: Duration = Duration::from_secs(3);
 
@@ -127,7 +129,7 @@ pub async fn run(options: RunnerOptions) -> Result<(), RunnerError> {
     tracing::info!(socket = %options.socket.display(), "the runner is ready");
     tokio::task::spawn_local(serve(listener, desks.clone()));
     tokio::task::spawn_local(tidy(desks.clone()));
-    let mut renews = false;
+    let (mut renews, mut renew_look) = (false, RENEW_LOOK);
     loop {
         tokio::select! {
             _ = terminate.recv() => tracing::info!("stopping: tasks that run are ended"),
@@ -135,14 +137,15 @@ pub async fn run(options: RunnerOptions) -> Result<(), RunnerError> {
             () = desks.end_asked.notified() => tracing::info!("stopping: the agent ends"),
             _ = hang_up.recv() => {
                 tracing::info!("the runner replaces its program as soon as no task runs");
-                renews = true;
+                (renews, renew_look) = (true, RENEW_LOOK);
                 continue;
             }
-            () = tokio::time::sleep(RENEW_LOOK), if renews => {
+            () = tokio::time::sleep(renew_look), if renews => {
                 let opening = desks.opening.try_lock();
                 if opening.is_ok() && desks.all().iter().all(|desk| desk.is_at_rest()) {
-                    renews = false;
+                    // A full disk may be why it did not: it is tried again, only not at once.
                     renewal::renew(&desks);
+                    renew_look = RENEW_AGAIN;
                 }
                 continue;
             }

@@ -62,7 +62,8 @@ pub fn put_by(desks: &Desks, life: Option<String>) -> bool {
         }
     }
     // What no agent has come for since the last time.
-    all.desks.extend(desks.kept.borrow_mut().drain());
+    let absent: Vec<_> = desks.kept.borrow_mut().drain().collect();
+    all.desks.extend(absent.iter().cloned());
     if all.life.is_none() && all.desks.iter().all(|(_, kept)| kept.ended.is_empty()) {
         return true;
     }
@@ -76,6 +77,8 @@ pub fn put_by(desks: &Desks, life: Option<String>) -> bool {
     });
     if let Err(error) = &written {
         tracing::error!(path = %file.display(), %error, "what the agents have not taken cannot be put by");
+        // This process goes on with it, perhaps.
+        desks.kept.borrow_mut().extend(absent);
     }
     written.is_ok()
 }
@@ -83,10 +86,10 @@ pub fn put_by(desks: &Desks, life: Option<String>) -> bool {
 /// Replaces the program of this process by the one that lies in its place now. Returns when that did not succeed. No task
 /// runs; agents connect again and say what got lost on the way.
 pub fn renew(desks: &Desks) {
-    desks.all().iter().for_each(|desk| desk.host.pools.close());
     if !put_by(desks, Some(desks.life.clone())) {
         return;
     }
+    desks.all().iter().for_each(|desk| desk.host.pools.close());
     let error = match program() {
         Ok(program) => Command::new(program).args(std::env::args_os().skip(1)).exec(),
         Err(error) => error,

@@ -32,6 +32,8 @@ struct Dropped {
     /// The first number that is free now: the mark takes it.
     seq: u64,
     count: u64,
+    /// When the last one was.
+    at: Timestamp,
 }
 
 /// Lines that were dropped, by task.
@@ -50,16 +52,19 @@ impl Marks {
         self.0.is_empty()
     }
 
-    pub fn note(&mut self, line: &Waiting) {
+    pub fn note(&mut self, line: &Waiting, at: Timestamp) {
         if let Ok(Head { task_id, seq }) = serde_json::from_str(&line.json) {
-            self.0.entry(task_id).or_insert_with(|| Dropped { tenant: line.tenant.clone(), seq, count: 0 }).count += 1;
+            let first = || Dropped { tenant: line.tenant.clone(), seq, count: 0, at };
+            let dropped = self.0.entry(task_id).or_insert_with(first);
+            dropped.count += 1;
+            dropped.at = at;
         }
     }
 
     /// The marks as lines.
-    pub fn take(&mut self, what: &str, at: Timestamp) -> Vec<Waiting> {
+    pub fn take(&mut self, what: &str) -> Vec<Waiting> {
         let all = std::mem::take(&mut self.0).into_iter();
-        all.map(|(task_id, Dropped { tenant, seq, count })| {
+        all.map(|(task_id, Dropped { tenant, seq, count, at })| {
             let text = format!("[{count} {what} were dropped: they could not be sent, and this host keeps no more]");
             let line = LogLine { task_id, seq, at, stream: LogStream::Event, text };
             Waiting { tenant, is_debug: false, json: json(&line) }
@@ -73,8 +78,8 @@ pub(super) fn shed_segment(segment: &mut Segment, debug_only: bool, now: Timesta
     let mut marks = Marks::default();
     let (dropped, mut kept): (Vec<_>, Vec<_>) =
         read_lines(&segment.path)?.into_iter().partition(|line| line.is_debug || !debug_only);
-    dropped.iter().for_each(|line| marks.note(line));
-    kept.extend(marks.take(if debug_only { "debug lines" } else { "log lines" }, now));
+    dropped.iter().for_each(|line| marks.note(line, now));
+    kept.extend(marks.take(if debug_only { "debug lines" } else { "log lines" }));
     let beside = segment.path.with_extension("new");
     let (bytes, _) = write_lines(&beside, kept.iter())?;
     fs::rename(&beside, &segment.path)?;
@@ -100,7 +105,12 @@ pub(super) fn write_line(out: &mut impl Write, line: &Waiting) -> io::Result<u64
     let mark = if line.is_debug { DEBUG_MARK } else { PLAIN_MARK };
     let tenant = line.tenant.as_str();
     writeln!(out, "{mark} {tenant} {}", line.json)?;
-    Ok((mark.len() + tenant.len() + line.json.len() + 3) as u64)
+    Ok(written_bytes(line))
+}
+
+/// How many bytes a line takes in a file.
+pub(super) fn written_bytes(line: &Waiting) -> u64 {
+    (DEBUG_MARK.len() + line.tenant.as_str().len() + line.json.len() + 3) as u64
 }
 
 /// Lines of a file. A last line that was written in part is left out.

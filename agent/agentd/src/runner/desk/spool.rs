@@ -5,18 +5,19 @@
 //!        └─> segment files, oldest read first ─┘   └──> connection lost: back to the front
 //! ```
 //! Files have a quota. When it is used up, debug lines go first, those of the oldest file first, then whole files, the oldest
-//! first. What was dropped is said by a line in its place.
+//! first. What was dropped is said by a line in its place. A line that is not on disk yet is in memory: a write that fails is
+//! tried again, and only what finds no room meanwhile is dropped.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use conductor_model::{TenantName, Timestamp};
 use serde_json::value::RawValue;
 
 use super::meter::Meter;
-use super::segment::{Marks, Segment, read_lines, remove, shed_segment, write_line, write_lines};
+use super::segment::{Marks, Segment, read_lines, remove, shed_segment, write_line, write_lines, written_bytes};
 use crate::link::message::Fill;
 
 /// Most bytes of lines that wait in memory.
@@ -27,6 +28,10 @@ const SENT_BYTES_MAX: usize = 1024 * 1024;
 const BATCHES_BEFORE_FILLING: usize = 4;
 /// Size of a segment file in bytes.
 const SEGMENT_BYTES: u64 = 1024 * 1024;
+/// Bytes of lines that wait for a write.
+const PENDING_BYTES_MAX: usize = 64 * 1024;
+/// What a mark counts.
+const DROPPED: &str = "log lines";
 /// Ending of segment files.
 const ENDING: &str = "lines";
 
@@ -41,6 +46,43 @@ pub struct Waiting {
     pub json: String,
 }
 
+/// How bytes come into a file.
+type Write = fn(&mut File, &[u8]) -> io::Result<()>;
+
+/// The segment that is written to.
+#[derive(Debug)]
+struct Tail {
+    file: File,
+    /// Lines that are not in the file yet.
+    pending: Vec<Waiting>,
+    pending_bytes: usize,
+    /// Whether the last write failed, perhaps in the middle of a line.
+    failed: bool,
+}
+
+impl Tail {
+    /// Writes what waits. Where that fails it waits on; what came into the file nevertheless comes twice and is known by its
+    /// number.
+    fn flush(&mut self, write: Write) -> io::Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let mut bytes = Vec::with_capacity(self.pending_bytes * 2);
+        if self.failed {
+            bytes.push(b'\n');
+        }
+        for line in &self.pending {
+            write_line(&mut bytes, line)?;
+        }
+        self.failed = true;
+        write(&mut self.file, &bytes)?;
+        self.failed = false;
+        self.pending = Vec::new();
+        self.pending_bytes = 0;
+        Ok(())
+    }
+}
+
 /// The lines of one agent's tasks.
 #[derive(Debug)]
 pub struct Spool {
@@ -49,16 +91,17 @@ pub struct Spool {
     memory: VecDeque<Waiting>,
     memory_bytes: usize,
     segments: VecDeque<Segment>,
-    /// Writes to the last segment.
-    tail: Option<BufWriter<File>>,
+    /// The last segment.
+    tail: Option<Tail>,
     disk_bytes: u64,
     next_segment: u64,
     sent: BTreeMap<u64, Vec<Waiting>>,
     sent_bytes: usize,
     next_batch: u64,
-    /// What could not be written.
-    unwritten: Marks,
+    /// What was dropped and is to be said.
+    unsaid: Marks,
     meter: Meter,
+    write: Write,
 }
 
 impl Spool {
@@ -97,8 +140,9 @@ impl Spool {
             sent: BTreeMap::new(),
             sent_bytes: 0,
             next_batch: 1,
-            unwritten: Marks::default(),
+            unsaid: Marks::default(),
             meter: Meter::default(),
+            write: |file, bytes| file.write_all(bytes),
         })
     }
 
@@ -116,7 +160,7 @@ impl Spool {
     /// Whether nothing waits and everything sent was taken.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.memory.is_empty() && self.segments.is_empty() && self.sent.is_empty()
+        self.memory.is_empty() && self.segments.is_empty() && self.sent.is_empty() && self.unsaid.is_empty()
     }
 
     /// Whether a task prints as fast as it can.
@@ -128,16 +172,29 @@ impl Spool {
     pub fn push(&mut self, line: Waiting, now: Timestamp) {
         self.meter.count(line.json.len(), now);
         if self.segments.is_empty() && self.memory_bytes < MEMORY_BYTES_MAX {
+            self.say_dropped();
             self.memory_bytes += line.json.len();
             self.memory.push_back(line);
             return;
         }
-        if let Err(error) = self.write(&line, now) {
-            if self.unwritten.is_empty() {
+        if let Err(error) = self.make_room(now) {
+            if self.unsaid.is_empty() {
                 tracing::warn!(path = %self.dir.display(), %error, "log lines cannot be kept; they are dropped until they can");
             }
-            self.tail = None;
-            self.unwritten.note(&line);
+            self.unsaid.note(&line, now);
+            return;
+        }
+        let marks = self.unsaid.take(DROPPED);
+        for line in marks.into_iter().chain([line]) {
+            self.append(line);
+        }
+    }
+
+    /// What was dropped is said as soon as there is room for it, at the latest when all that was kept has been sent.
+    fn say_dropped(&mut self) {
+        for mark in self.unsaid.take(DROPPED) {
+            self.memory_bytes += mark.json.len();
+            self.memory.push_back(mark);
         }
     }
 
@@ -191,14 +248,16 @@ impl Spool {
     /// When a file cannot be written; then lines are missing.
     pub fn put_by(&mut self) -> io::Result<()> {
         self.take_back();
+        self.say_dropped();
+        self.flush()?;
         if !self.memory.is_empty() {
             let path = self.dir.join(format!("first.{ENDING}"));
-            let (bytes, has_debug) = write_lines(&path, self.memory.iter())?;
+            let (bytes, has_debug) = write_lines(&path, self.memory.iter()).inspect_err(|_| remove(&path))?;
             self.memory.clear();
             self.memory_bytes = 0;
+            self.disk_bytes += bytes;
             self.segments.push_front(Segment { path, bytes, has_debug, is_shed: false });
         }
-        self.flush()?;
         // Numbered anew, the oldest first, behind all numbers that are in use.
         for segment in &mut self.segments {
             let path = self.dir.join(format!("{:020}.{ENDING}", self.next_segment));
@@ -210,43 +269,50 @@ impl Spool {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.tail.as_mut().map_or(Ok(()), BufWriter::flush)
+        let Some(tail) = &mut self.tail else { return Ok(()) };
+        tail.flush(self.write)
     }
 
-    /// Reads the oldest segment into memory; `None` when there is none.
+    /// Reads the oldest segment into memory; `None` when there is none and nothing is left to say.
     fn load(&mut self) -> Option<()> {
-        if self.segments.len() == 1 {
-            if let Err(error) = self.flush() {
-                tracing::warn!(%error, "log lines could not be written");
-            }
-            self.tail = None;
-        }
-        let segment = self.segments.pop_front()?;
+        let Some(segment) = self.segments.pop_front() else {
+            self.say_dropped();
+            return (!self.memory.is_empty()).then_some(());
+        };
         self.disk_bytes -= segment.bytes;
-        match read_lines(&segment.path) {
-            Ok(lines) => {
-                self.memory_bytes += lines.iter().map(|line| line.json.len()).sum::<usize>();
-                self.memory.extend(lines);
-            }
-            Err(error) => tracing::error!(path = %segment.path.display(), %error, "kept log lines cannot be read"),
+        let mut lines = read_lines(&segment.path).unwrap_or_else(|error| {
+            tracing::error!(path = %segment.path.display(), %error, "kept log lines cannot be read");
+            Vec::new()
+        });
+        if self.segments.is_empty() {
+            // What was not written yet need not be.
+            lines.extend(self.tail.take().into_iter().flat_map(|tail| tail.pending));
         }
+        self.memory_bytes += lines.iter().map(|line| line.json.len()).sum::<usize>();
+        self.memory.extend(lines);
         remove(&segment.path);
         Some(())
     }
 
-    fn write(&mut self, line: &Waiting, now: Timestamp) -> io::Result<()> {
+    /// Sees to it that there is a segment that takes one more line.
+    fn make_room(&mut self, now: Timestamp) -> io::Result<()> {
         if self.tail.is_none() || self.segments.back().is_none_or(|segment| segment.bytes >= SEGMENT_BYTES) {
-            self.begin_segment(now)?;
+            return self.begin_segment(now);
         }
-        let marks = self.unwritten.take("log lines", now);
-        let (Some(tail), Some(segment)) = (&mut self.tail, self.segments.back_mut()) else { return Ok(()) };
-        for line in marks.iter().chain([line]) {
-            let bytes = write_line(tail, line)?;
-            segment.bytes += bytes;
-            segment.has_debug |= line.is_debug;
-            self.disk_bytes += bytes;
+        match &self.tail {
+            Some(tail) if tail.pending_bytes >= PENDING_BYTES_MAX => self.flush(),
+            Some(_) | None => Ok(()),
         }
-        Ok(())
+    }
+
+    fn append(&mut self, line: Waiting) {
+        let (Some(tail), Some(segment)) = (&mut self.tail, self.segments.back_mut()) else { return };
+        let bytes = written_bytes(&line);
+        segment.bytes += bytes;
+        segment.has_debug |= line.is_debug;
+        self.disk_bytes += bytes;
+        tail.pending_bytes += line.json.len();
+        tail.pending.push(line);
     }
 
     fn begin_segment(&mut self, now: Timestamp) -> io::Result<()> {
@@ -254,9 +320,9 @@ impl Spool {
         self.tail = None;
         self.shed(now);
         let path = self.dir.join(format!("{:020}.{ENDING}", self.next_segment));
-        let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+        let file = OpenOptions::new().append(true).create_new(true).open(&path)?;
         self.next_segment += 1;
-        self.tail = Some(BufWriter::with_capacity(64 * 1024, file));
+        self.tail = Some(Tail { file, pending: Vec::new(), pending_bytes: 0, failed: false });
         self.segments.push_back(Segment { path, bytes: 0, has_debug: false, is_shed: false });
         Ok(())
     }
@@ -274,6 +340,9 @@ impl Spool {
             let before = segment.bytes;
             if let Err(error) = shed_segment(segment, debug_only, now) {
                 tracing::error!(path = %segment.path.display(), %error, "kept log lines cannot be shortened; they are removed");
+                for line in read_lines(&segment.path).unwrap_or_default() {
+                    self.unsaid.note(&line, now);
+                }
                 remove(&segment.path);
                 self.disk_bytes -= before;
                 self.segments.remove(at);
@@ -285,96 +354,5 @@ impl Spool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::link::message::json;
-    use conductor_model::{LogLine, LogStream, TaskId};
-
-    const NOW: Timestamp = Timestamp(7);
-
-    fn line(seq: u64, text: &str, is_debug: bool) -> Waiting {
-        let line =
-            LogLine { task_id: TaskId(uuid::Uuid::nil()), seq, at: NOW, stream: LogStream::Stdout, text: text.to_owned() };
-        Waiting { tenant: TenantName::default_tenant(), is_debug, json: json(&line) }
-    }
-
-    /// Sends and takes everything.
-    fn all(spool: &mut Spool) -> Vec<LogLine> {
-        let mut lines = Vec::new();
-        while let Some((batch, _, array)) = spool.take_batch() {
-            lines.extend(serde_json::from_str::<Vec<LogLine>>(array.get()).unwrap());
-            spool.taken(batch);
-        }
-        assert!(spool.is_empty());
-        lines
-    }
-
-    fn numbers(lines: &[LogLine]) -> Vec<u64> {
-        lines.iter().map(|line| line.seq).collect()
-    }
-
-    #[test]
-    fn lines_come_in_order_through_memory_and_files() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut spool = Spool::open(dir.path().to_owned(), 64 << 20).unwrap();
-        let text = "x".repeat(1000);
-        for seq in 0..5000 {
-            spool.push(line(seq, &text, false), NOW);
-        }
-        assert!(spool.segments.len() >= 4 && spool.memory_bytes <= MEMORY_BYTES_MAX + 2000);
-        assert_eq!(numbers(&all(&mut spool)), (0..5000).collect::<Vec<_>>());
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "files that were read are gone");
-        spool.push(line(5000, "again in memory", false), NOW);
-        assert_eq!(numbers(&all(&mut spool)), [5000]);
-    }
-
-    #[test]
-    fn what_was_not_taken_is_sent_again_also_by_the_next_life() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut spool = Spool::open(dir.path().to_owned(), 64 << 20).unwrap();
-        let text = "x".repeat(1000);
-        for seq in 0..3000 {
-            spool.push(line(seq, &text, false), NOW);
-        }
-        let (first, ..) = spool.take_batch().unwrap();
-        let (second, ..) = spool.take_batch().unwrap();
-        spool.taken(second);
-        assert_ne!(first, second);
-        spool.put_by().unwrap();
-        let next = spool.next_batch();
-        drop(spool);
-        let mut spool = Spool::open(dir.path().to_owned(), 64 << 20).unwrap();
-        spool.number_from(next);
-        let came = numbers(&all(&mut spool));
-        let second_batch = 128 - (3000 - came.len()) as u64;
-        assert!(came.len() < 3000 && came[0] == 0 && came.is_sorted(), "{second_batch}");
-        assert_eq!(came.last(), Some(&2999));
-    }
-
-    #[test]
-    fn a_full_quota_drops_the_oldest_debug_lines_first_and_says_so() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut spool = Spool::open(dir.path().to_owned(), 4 << 20).unwrap();
-        let text = "x".repeat(1000);
-        for seq in 0..6000 {
-            spool.push(line(seq, &text, seq % 2 == 0), NOW);
-        }
-        assert!(spool.disk_bytes <= 4 << 20, "{} bytes are kept", spool.disk_bytes);
-        let came = all(&mut spool);
-        let marks: Vec<_> = came.iter().filter(|line| line.text.contains("were dropped")).collect();
-        assert!(!marks.is_empty() && marks.iter().all(|mark| mark.text.contains("debug lines were dropped")), "{marks:?}");
-        let plain = came.iter().filter(|line| line.seq % 2 == 1).count();
-        assert_eq!(plain, 3000, "no other line was dropped");
-
-        for seq in 0..9000 {
-            spool.push(line(seq, &text, false), NOW);
-        }
-        let came = all(&mut spool);
-        assert!(came.iter().any(|line| line.text.contains("log lines were dropped")));
-        assert_eq!(came.last().unwrap().seq, 8999, "the newest are kept");
-        let missing: u64 =
-            came.iter().filter_map(|line| line.text.strip_prefix('[')?.split(' ').next()?.parse::<u64>().ok()).sum();
-        let kept = came.iter().filter(|line| !line.text.starts_with('[')).count() as u64;
-        assert_eq!(missing + kept, 9000, "every dropped line is counted");
-    }
-}
+#[path = "spool_tests.rs"]
+mod tests;
