@@ -106,7 +106,11 @@ impl Plugins {
                     tracing::warn!(plugin.digest = %digest, error = %conductor_boot::report(&error), "a plugin cannot be fetched yet");
                     backoff.wait().await;
                 }
-                Err(error) => return Err(PluginError::Fetch(error)),
+                Err(error) => {
+                    // What came of it takes room that may be wanted badly.
+                    let _ = std::fs::remove_file(&archive);
+                    return Err(PluginError::Fetch(error));
+                }
             }
         }
         let (from, to, expected) = (archive.clone(), dir.to_owned(), digest.clone());

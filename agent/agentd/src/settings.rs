@@ -39,6 +39,8 @@ pub struct Settings {
     pub policy_file: PathBuf,
     /// How long a stopping agent waits for tasks that run, in seconds.
     pub drain_seconds: u64,
+    /// With less free space for its data, in MiB, the agent takes no new tasks. 0 = it does not look.
+    pub free_disk_mib: u64,
     /// The process that runs tasks.
     pub runner: RunnerSettings,
     /// Logs.
@@ -92,6 +94,7 @@ impl Default for Settings {
             facts_dir: PathBuf::from(folder::DEFAULT),
             policy_file: PathBuf::from(policy::DEFAULT_FILE),
             drain_seconds: 30,
+            free_disk_mib: 64,
             runner: RunnerSettings::default(),
             log: LogSettings::default(),
         }

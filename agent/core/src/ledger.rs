@@ -44,7 +44,7 @@ impl Held {
         Self { envelope, state, reruns: 0, successor: None }
     }
 
-    fn occupies_slot(&self) -> bool {
+    pub(crate) fn occupies_slot(&self) -> bool {
         match self.state {
             State::Starting | State::Running(_) => true,
             State::Received | State::Done(_) => false,
@@ -68,8 +68,17 @@ pub struct Ledger {
     draining: bool,
     /// The journal's name, where orders are looked at for it.
     incarnation: Option<String>,
-    /// Why nothing new is taken, where the journal has failed.
-    journal_failure: Option<String>,
+    /// Whether nothing is begun because there is no runner yet that could say what goes on.
+    pub(crate) waits_for_runner: bool,
+    troubles: Troubles,
+}
+
+/// Why nothing new is taken. It ends by itself.
+#[derive(Debug, Default)]
+struct Troubles {
+    journal: Option<String>,
+    host: Option<String>,
+    runner: Option<String>,
 }
 
 impl Ledger {
@@ -84,7 +93,8 @@ impl Ledger {
             reported: Reported::default(),
             draining: false,
             incarnation: None,
-            journal_failure: None,
+            waits_for_runner: false,
+            troubles: Troubles::default(),
         }
     }
 
@@ -107,8 +117,10 @@ impl Ledger {
             Input::Stored { key, result } => self.stored(key, *result, &mut step),
             Input::Confirmed(keys) => self.confirmed(keys, &mut step),
             Input::Drain => self.draining = true,
-            Input::JournalFailed(reason) => self.journal_failure = Some(reason),
-            Input::JournalRecovered => self.journal_failure = None,
+            Input::JournalFailed(reason) => self.troubles.journal = Some(format!("its journal cannot be written: {reason}")),
+            Input::JournalRecovered => self.troubles.journal = None,
+            Input::HostShort(reason) => self.troubles.host = reason,
+            Input::RunnerAway(reason) => self.troubles.runner = reason,
         }
         self.start_waiting(now, &mut step);
         step
@@ -148,10 +160,11 @@ impl Ledger {
         self.occupied
     }
 
-    /// Why its journal takes no more tasks.
+    /// Why nothing new is taken, for now.
     #[must_use]
-    pub fn journal_failure(&self) -> Option<&str> {
-        self.journal_failure.as_deref()
+    pub fn trouble(&self) -> Option<&str> {
+        let Troubles { journal, host, runner } = &self.troubles;
+        [journal, host, runner].into_iter().find_map(Option::as_deref)
     }
 
     /// Whether it takes nothing new because it ends.
@@ -203,8 +216,8 @@ impl Ledger {
         {
             return Admission::Stale;
         }
-        let refusal = match &self.journal_failure {
-            Some(reason) => Some(format!("the agent's journal takes no more tasks: {reason}")),
+        let refusal = match self.trouble() {
+            Some(trouble) => Some(format!("the agent takes no more tasks for now: {trouble}")),
             None if self.waiting.len() >= WAITING_MAX => Some(format!("{WAITING_MAX} tasks wait already; no more are taken")),
             None => None,
         };
@@ -367,7 +380,7 @@ impl Ledger {
 
     /// Gives free slots to those that wait, in order.
     pub(crate) fn start_waiting(&mut self, now: Moment, step: &mut Step) {
-        while !self.draining && self.occupied < self.slots {
+        while !self.draining && !self.waits_for_runner && self.occupied < self.slots {
             let Some(task_id) = self.waiting.pop_front() else { return };
             let Some(held) = self.tasks.get_mut(&task_id) else { continue };
             if held.envelope.start_before.is_some_and(|limit| now.manager > limit) {

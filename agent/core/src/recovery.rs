@@ -115,35 +115,72 @@ impl Recovered {
     /// results that were not confirmed are delivered again.
     #[must_use]
     pub fn resume(self, now: Moment, fate: impl Fn(TaskKey) -> Fate) -> (Ledger, Step) {
+        let (mut ledger, mut step) = self.wait_for_runner();
+        let more = ledger.meet_runner(now, fate);
+        step.journal.extend(more.journal);
+        step.effects.extend(more.effects);
+        (ledger, step)
+    }
+
+    /// Goes on as far as that is possible without a runner: nothing is begun, what was begun keeps its slot, and results that
+    /// were not confirmed are delivered again.
+    #[must_use]
+    pub fn wait_for_runner(self) -> (Ledger, Step) {
         let mut ledger = self.ledger;
+        ledger.waits_for_runner = true;
+        let begun = ledger.tasks.values().filter(|held| held.occupies_slot()).count();
+        ledger.occupied = u32::try_from(begun).unwrap_or(u32::MAX);
+        let mut received: Vec<_> = ledger.tasks.values().filter(|held| matches!(held.state, State::Received)).collect();
+        received.sort_unstable_by_key(|held| held.envelope.task_id);
+        let waiting = received.iter().map(|held| held.envelope.task_id).collect();
+        ledger.waiting = waiting;
+        let effects = ledger.unconfirmed();
+        (ledger, Step { effects, ..Step::default() })
+    }
+}
+
+impl Ledger {
+    /// There is a runner, which says what became of what was begun before it was met.
+    pub fn meet_runner(&mut self, now: Moment, fate: impl Fn(TaskKey) -> Fate) -> Step {
         let mut step = Step::default();
-        let mut ids: Vec<_> = ledger.tasks.keys().copied().collect();
+        self.waits_for_runner = false;
+        self.occupied = 0;
+        self.waiting.clear();
+        let mut ids: Vec<_> = self.tasks.keys().copied().collect();
         ids.sort_unstable();
         for id in ids {
-            let Some(held) = ledger.tasks.get_mut(&id) else { continue };
-            match &held.state {
-                State::Received => ledger.waiting.push_back(id),
-                State::Starting | State::Running(_) => match fate(TaskKey::of(&held.envelope)) {
-                    Fate::Runs => ledger.occupied += 1,
-                    Fate::NotBegun => {
+            let Some(held) = self.tasks.get_mut(&id) else { continue };
+            let waits = match &held.state {
+                State::Received => true,
+                State::Starting | State::Running(_) => match (fate(TaskKey::of(&held.envelope)), held.successor.take()) {
+                    (Fate::Runs, successor) => {
+                        self.occupied += 1;
+                        if successor.is_some() {
+                            let reason = "the task was given out anew".to_owned();
+                            step.effects.push(Effect::Stop { key: TaskKey::of(&held.envelope), reason });
+                        }
+                        held.successor = successor;
+                        false
+                    }
+                    (Fate::NotBegun | Fate::Gone, Some(successor)) => {
+                        *held = Held::new(successor, State::Received);
+                        true
+                    }
+                    (Fate::NotBegun, None) => {
                         held.state = State::Received;
                         step.journal.push(Record::Rerun { key: TaskKey::of(&held.envelope), count: held.reruns });
-                        ledger.waiting.push_back(id);
+                        true
                     }
-                    Fate::Gone => {
-                        if give_up(held, now, &mut step) {
-                            ledger.waiting.push_back(id);
-                        }
-                    }
+                    (Fate::Gone, None) => give_up(held, now, &mut step),
                 },
-                State::Done(result) => {
-                    let (envelope, result) = (held.envelope.clone(), result.clone());
-                    step.effects.push(Effect::Deliver { envelope, result });
-                }
+                State::Done(_) => false,
+            };
+            if waits {
+                self.waiting.push_back(id);
             }
         }
-        ledger.start_waiting(now, &mut step);
-        (ledger, step)
+        self.start_waiting(now, &mut step);
+        step
     }
 }
 

@@ -55,6 +55,10 @@ pub enum Input {
     JournalFailed(String),
     /// The journal takes records again.
     JournalRecovered,
+    /// What the host is short of; `None` = of nothing any more.
+    HostShort(Option<String>),
+    /// Why there is nobody to run tasks; `None` = there is.
+    RunnerAway(Option<String>),
 }
 
 /// What became of an offer.

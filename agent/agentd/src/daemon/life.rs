@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use conductor_agent_core::{Fate, Input, Ledger, Recovered, TaskKey};
+use conductor_agent_core::{Fate, Input, Ledger, Orphan, Recovered, TaskKey};
 use conductor_boot::supervisor;
 use conductor_model::{AgentId, NameError};
 use rand::Rng;
@@ -15,10 +15,11 @@ use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
+use super::host::RUNNER_PATIENCE;
 use super::runners::{Connected, Runner};
-use super::{After, Daemon, tasks};
+use super::{After, Daemon};
 use crate::facts;
 use crate::identity::{self, Identity, IdentityError};
 use crate::journal::{Journal, JournalError, JournalEvent};
@@ -81,17 +82,35 @@ pub async fn run(settings: Settings) -> Result<(), LifeError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(LifeError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(LifeError::Signals)?;
     let (daemon, recovered, journal_events) = set_up(settings)?;
+    tokio::task::spawn_local(heed_journal(daemon.clone(), journal_events));
+    let left = recovered.all_orphans();
+    let (ledger, step) = recovered.wait_for_runner();
+    *daemon.ledger.borrow_mut() = ledger;
+    daemon.adopt_all(&HashSet::new());
+    daemon.follow(step);
     let runner = tokio::select! {
-        runner = daemon.runner.connect() => runner,
+        runner = timeout(RUNNER_PATIENCE, daemon.runner.connect()) => runner,
         // Without a runner nothing of ours runs.
         asked = either(&mut terminate, &mut interrupt) => {
             tracing::info!(signal = asked, "stopped before there was a runner");
             return Ok(());
         }
     };
+    match runner {
+        Ok(runner) => go_on(&daemon, left, runner).await,
+        Err(_) => {
+            // The manager is told why nothing goes on, and gets what is done.
+            daemon.runner_away(true);
+            let daemon = daemon.clone();
+            tokio::task::spawn_local(async move {
+                let runner = daemon.runner.connect().await;
+                go_on(&daemon, left, runner).await;
+                daemon.runner_away(false);
+            });
+        }
+    }
     let (end, ended) = watch::channel(false);
-    tokio::task::spawn_local(heed_journal(daemon.clone(), journal_events));
-    go_on(&daemon, recovered, runner).await;
+    tokio::task::spawn_local(daemon.clone().watch_host());
     tokio::task::spawn_local(daemon.clone().say_started());
     tokio::task::spawn_local(tidy(daemon.clone()));
     if let Some(identity) = daemon.identity.clone() {
@@ -185,6 +204,7 @@ fn set_up(mut settings: Settings) -> Result<SetUp, LifeError> {
         task_key: RefCell::default(),
         manager_offset_ms: Cell::new(0),
         connected_once: Cell::new(false),
+        is_runner_away: Cell::new(false),
         moved: Notify::new(),
         settings,
     };
@@ -193,12 +213,11 @@ fn set_up(mut settings: Settings) -> Result<SetUp, LifeError> {
 
 /// Goes on with what an earlier life of the agent left: what the runner has goes on, what went with another runner is ended
 /// and lost, what never came to it begins now.
-async fn go_on(daemon: &Rc<Daemon>, recovered: Recovered, runner: Connected) {
+async fn go_on(daemon: &Rc<Daemon>, left: Vec<Orphan>, runner: Connected) {
     let runs: HashSet<TaskKey> = runner.greeting.tasks.iter().copied().collect();
     let is_same_life = daemon.runner.is_same_life(&runner.greeting);
     let gone = |key: &TaskKey| !is_same_life && !runs.contains(key);
-    let left: Vec<_> = recovered
-        .all_orphans()
+    let left: Vec<_> = left
         .into_iter()
         .filter(|orphan| gone(&orphan.key))
         .map(|orphan| LeftOver { task_id: orphan.key.task_id, process: orphan.process })
@@ -219,11 +238,8 @@ async fn go_on(daemon: &Rc<Daemon>, recovered: Recovered, runner: Connected) {
     }
     let greeting = runner.greeting.clone();
     // What the runner says of tasks is read once they are known here.
-    let (ledger, step) = recovered.resume(daemon.moment(), fate);
-    *daemon.ledger.borrow_mut() = ledger;
-    for envelope in daemon.ledger.borrow().begun() {
-        tasks::adopt(daemon, envelope);
-    }
+    let step = daemon.ledger.borrow_mut().meet_runner(daemon.moment(), fate);
+    daemon.adopt_all(&runs);
     daemon.stop_strangers(&greeting);
     tokio::task::spawn_local(daemon.clone().keep_runner(runner));
     if has_left {
@@ -254,7 +270,7 @@ async fn heed_journal(daemon: Rc<Daemon>, mut events: UnboundedReceiver<JournalE
 async fn tidy(daemon: Rc<Daemon>) {
     loop {
         daemon.moved.notified().await;
-        while tokio::time::timeout(AT_REST, daemon.moved.notified()).await.is_ok() {}
+        while timeout(AT_REST, daemon.moved.notified()).await.is_ok() {}
         daemon.journal.borrow_mut().flush();
         memory::give_back();
     }
@@ -265,7 +281,7 @@ async fn drain(daemon: &Rc<Daemon>) {
     daemon.input(Input::Drain);
     daemon.outbox.renew_lease();
     let limit = daemon.settings.drain_limit();
-    if daemon.runner.is_own() {
+    if daemon.runner.is_own() && daemon.runner.is_connected() {
         wait_until(daemon, Instant::now() + limit, |daemon| daemon.ledger.borrow().occupied() == 0).await;
         daemon.runner.send(&ToRunner::StopAll);
         wait_until(daemon, Instant::now() + LAST_WORDS, |daemon| daemon.ledger.borrow().occupied() == 0).await;

@@ -2,11 +2,12 @@
 //!
 //! One thread does everything but the journal's writes and lapin's input and output. `daemon` is the state, `tasks` has tasks
 //! run, `runners` keeps the runner, `answers` gives it what its tasks ask for, `deliver` brings results home, `connect` keeps
-//! the manager, `life` is the order of events from start to end.
+//! the manager, `host` looks at what the host has left, `life` is the order of events from start to end.
 
 mod answers;
 mod connect;
 mod deliver;
+mod host;
 mod life;
 mod receive;
 mod runners;
@@ -82,6 +83,8 @@ pub struct Daemon {
     manager_offset_ms: Cell<i64>,
     /// Whether there was a connection since this was last asked.
     connected_once: Cell<bool>,
+    /// Whether the manager is told that there is no runner.
+    is_runner_away: Cell<bool>,
     /// Woken whenever the ledger moved; the drain waits for it.
     moved: Notify,
 }

@@ -91,8 +91,7 @@ impl Agent for Daemon {
 
     fn lease_message(&self) -> Vec<u8> {
         let ledger = self.ledger.borrow();
-        let trouble = ledger.journal_failure().map(|reason| format!("its journal cannot be written: {reason}"));
-        let reason = trouble.or_else(|| hold::reason(&self.settings.data_dir));
+        let reason = ledger.trouble().map(str::to_owned).or_else(|| hold::reason(&self.settings.data_dir));
         let lease = Lease {
             tasks: ledger.leased(),
             draining: ledger.is_draining() || reason.is_some(),

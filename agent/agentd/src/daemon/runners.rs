@@ -17,6 +17,7 @@ use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use super::host::RUNNER_PATIENCE;
 use super::{After, Daemon, answers};
 use crate::link::outbox::LogBatch;
 use crate::runner_link::frames::{Incoming, Outgoing, append};
@@ -289,8 +290,15 @@ impl Daemon {
             self.outbox.forget_lines();
             if !self.runner.ending.get() {
                 tracing::warn!("the connection to the runner has ended");
-                let connected = self.runner.connect().await;
+                let connected = match timeout(RUNNER_PATIENCE, self.runner.connect()).await {
+                    Ok(connected) => connected,
+                    Err(_) => {
+                        self.runner_away(true);
+                        self.runner.connect().await
+                    }
+                };
                 self.meet_again(&connected);
+                self.runner_away(false);
                 next = Some(connected);
             }
         }

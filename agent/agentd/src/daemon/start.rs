@@ -10,6 +10,7 @@ use conductor_wire::amqp::TaskEnvelope;
 use tokio::sync::watch;
 
 use super::Daemon;
+use super::host::is_of_shortage;
 use super::tasks::{ended_before_start, failed_before_start};
 use crate::rest::{Backoff, RestError};
 use crate::runner::{Ending, Plugin, Stop};
@@ -32,10 +33,11 @@ pub(super) async fn prepare(
     mut stop: watch::Receiver<Option<Stop>>,
 ) -> Result<(Rc<Plugin>, HandedInput), Ending> {
     let fetched = async {
-        let plugin =
-            daemon.plugins.get(&envelope.plugin.digest).await.map_err(|error| {
-                failed_before_start(Outcome::Failed, format!("{}: {}", envelope.plugin.name, report(&error)))
-            })?;
+        let plugin = daemon.plugins.get(&envelope.plugin.digest).await.map_err(|error| {
+            // Another host may have room for it.
+            let outcome = if is_of_shortage(&error) { Outcome::Refused } else { Outcome::Failed };
+            failed_before_start(outcome, format!("{}: {}", envelope.plugin.name, report(&error)))
+        })?;
         let input = match &envelope.input {
             Some(input) => HandedInput { input: input.clone(), secrets: Vec::new() },
             None => fetch_input(daemon, envelope)

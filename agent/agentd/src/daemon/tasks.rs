@@ -1,6 +1,7 @@
 //! Running one task, from its slot to its result.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -113,14 +114,6 @@ fn hand_over(daemon: &Daemon, handle: &Handle, plugin: &Plugin, handed: HandedIn
     }
 }
 
-/// A task that an earlier life of the agent gave to the runner, which still has it.
-pub(super) fn adopt(daemon: &Rc<Daemon>, envelope: Arc<TaskEnvelope>) {
-    let (stop, _) = watch::channel(None);
-    let handle = Rc::new(Handle::new(envelope, stop, true));
-    tracing::info!(task.id = %handle.key.task_id, "a task has gone on while the agent was away");
-    daemon.running.borrow_mut().insert(handle.key.task_id, handle);
-}
-
 /// The result of a task that never came to the runner.
 fn result_of(ending: Ending) -> TaskResult {
     TaskResult {
@@ -152,6 +145,25 @@ pub(super) fn failed_before_start(outcome: Outcome, reason: String) -> Ending {
 impl Daemon {
     fn handle(&self, key: TaskKey) -> Option<Rc<Handle>> {
         self.running.borrow().get(&key.task_id).filter(|handle| handle.key == key).cloned()
+    }
+
+    /// Tasks that an earlier life of the agent gave to the runner, which has these of them. Those whose end was ordered before
+    /// it was met are ended.
+    pub(super) fn adopt_all(&self, runs: &HashSet<TaskKey>) {
+        let earlier = self.running.take();
+        for envelope in self.ledger.borrow().begun() {
+            let (stop, _) = watch::channel(None);
+            let handle = Rc::new(Handle::new(envelope, stop, true));
+            if runs.contains(&handle.key) {
+                tracing::info!(task.id = %handle.key.task_id, "a task has gone on while the agent was away");
+            }
+            self.running.borrow_mut().insert(handle.key.task_id, handle);
+        }
+        for handle in earlier.values().filter(|handle| runs.contains(&handle.key)) {
+            if let Some(reason) = handle.stop_reason.take() {
+                self.stop(handle.key, reason);
+            }
+        }
     }
 
     /// The host's own word.
@@ -205,7 +217,7 @@ impl Daemon {
 
     /// Says of tasks that have run for a moment that they started. Runs for ever.
     pub(super) async fn say_started(self: Rc<Self>) {
-        let mut said: std::collections::HashSet<TaskKey> = std::collections::HashSet::new();
+        let mut said: HashSet<TaskKey> = HashSet::new();
         let mut first_seen: std::collections::HashMap<TaskKey, Instant> = std::collections::HashMap::new();
         loop {
             if self.running.borrow().is_empty() {

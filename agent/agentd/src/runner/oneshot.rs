@@ -93,18 +93,26 @@ async fn run_in(host: &Host, job: &Job, work: &Path, token: &str) -> Ending {
     };
     let mut running = match start(host, job, work, token, &command) {
         Ok(running) => running,
-        Err(StartError::Here(reason)) => return refused(reason),
-        Err(StartError::Program(reason)) => return failed(reason),
+        Err(error) => return error.into(),
     };
     let ending = running.attend().await;
     super::artifacts::keep(host, job, work, ending).await
 }
 
-enum StartError {
+pub(super) enum StartError {
     /// The host is short of something; another host may not be.
     Here(String),
     /// The program cannot be started.
     Program(String),
+}
+
+impl From<StartError> for Ending {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Here(reason) => refused(reason),
+            StartError::Program(reason) => failed(reason),
+        }
+    }
 }
 
 struct Running<'a> {
@@ -175,7 +183,7 @@ fn enter(pid: Pid, cgroup: &TaskCgroup) {
     }
 }
 
-fn cannot_start(program: &CStr, error: nix::Error) -> StartError {
+pub(super) fn cannot_start(program: &CStr, error: nix::Error) -> StartError {
     use nix::errno::Errno;
     let reason = format!("cannot start {}: {}", program.to_string_lossy(), error.desc());
     match error {
@@ -352,5 +360,21 @@ impl Running<'_> {
         });
         self.stdout.close(|line| voice.output_line(LogStream::Stdout, &line));
         self.stderr.close(|line| voice.output_line(LogStream::Stderr, &line));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::errno::Errno;
+
+    use super::*;
+
+    #[test]
+    fn a_host_that_is_short_of_something_refuses_and_a_program_that_cannot_be_started_fails() {
+        let outcome = |error| Ending::from(cannot_start(c"/bin/tool", error)).outcome;
+        for error in [Errno::EAGAIN, Errno::ENOMEM, Errno::EMFILE, Errno::ENFILE] {
+            assert_eq!(outcome(error), Outcome::Refused, "{error}");
+        }
+        assert_eq!(outcome(Errno::ENOENT), Outcome::Failed);
     }
 }

@@ -153,7 +153,7 @@ fn after_a_crash_nothing_runs_twice_unless_it_may() {
     orphans.sort_unstable_by_key(|(number, _)| *number);
     assert_eq!(orphans, [(1, Some(MARK)), (2, None), (4, None)]);
     let (ledger, step) = recovered.resume(now(), |_| Fate::Gone);
-    assert_eq!(outcomes(&step), [(1, 1, Outcome::Lost), (3, 1, Outcome::Succeeded), (4, 1, Outcome::Lost)]);
+    assert_eq!(outcomes(&step), [(3, 1, Outcome::Succeeded), (1, 1, Outcome::Lost), (4, 1, Outcome::Lost)]);
     assert_eq!(keys_started(&step), [TaskKey::of(&task(2))]);
     assert_eq!(ledger.leased().len(), 4);
 }
@@ -240,4 +240,43 @@ fn an_orderly_end_of_the_runner_is_for_a_task_what_a_power_cut_is() {
     assert_eq!(keys_started(&ledger.apply(finished(2, 1, Outcome::Lost), now())), [TaskKey::of(&task(2))]);
     let reruns = (2..=conductor_agent_core::limits::RERUNS_MAX).map(|_| ledger.apply(finished(2, 1, Outcome::Lost), now()));
     assert_eq!(reruns.last().map(|step| outcomes(&step)), Some(vec![(2, 1, Outcome::Lost)]), "but not for ever");
+}
+
+#[test]
+fn without_a_runner_an_agent_delivers_what_it_has_begins_nothing_and_forgets_nothing() {
+    let (mut first, mut journal) = agent(2);
+    for envelope in [task(1), task(2), task(3), task(4)] {
+        journal.extend(offer(&mut first, envelope).journal);
+    }
+    journal.extend(first.apply(finished(1, 1, Outcome::Succeeded), now()).journal);
+    drop(first);
+    // 1 is done, 2 and 3 were begun, 4 waits.
+    let (mut ledger, step) = Ledger::recover(2, journal).wait_for_runner();
+    assert_eq!((outcomes(&step), keys_started(&step)), (vec![(1, 1, Outcome::Succeeded)], vec![]));
+    ledger.apply(Input::RunnerAway(Some("its runner cannot be reached".into())), now());
+    assert_eq!(ledger.trouble(), Some("its runner cannot be reached"));
+    let step = offer(&mut ledger, task(5));
+    assert_eq!((step.admission, outcomes(&step)), (Some(Admission::Refused), vec![(5, 1, Outcome::Refused)]));
+    assert_eq!(offer(&mut ledger, task(2)).admission, Some(Admission::Duplicate), "what it has it is not given again");
+    ledger.apply(Input::Confirmed(vec![TaskKey::of(&task(1))]), now());
+    assert_eq!((ledger.leased().len(), ledger.occupied()), (3, 2));
+
+    // A later dispatch of 3 comes; then the runner, which has 2 alone.
+    assert_eq!(offer(&mut ledger, envelope(3, 2)).admission, Some(Admission::Accepted));
+    let fate = |key| if key == TaskKey::of(&task(2)) { Fate::Runs } else { Fate::Gone };
+    let step = ledger.meet_runner(now(), fate);
+    ledger.apply(Input::RunnerAway(None), now());
+    assert_eq!(ledger.trouble(), None);
+    assert_eq!(keys_started(&step), [TaskKey { dispatch: 2, ..TaskKey::of(&task(3)) }]);
+    assert_eq!((outcomes(&step), ledger.occupied()), (vec![], 2));
+}
+
+#[test]
+fn a_host_that_is_short_of_something_is_given_nothing_until_it_is_not() {
+    let mut ledger = Ledger::new(1);
+    ledger.apply(Input::HostShort(Some("its disk is full".into())), now());
+    assert_eq!(offer(&mut ledger, task(1)).admission, Some(Admission::Refused));
+    assert_eq!(ledger.trouble(), Some("its disk is full"));
+    ledger.apply(Input::HostShort(None), now());
+    assert_eq!(offer(&mut ledger, task(1)).admission, Some(Admission::Accepted));
 }

@@ -20,7 +20,7 @@ use crate::runner::job::{Host, Job, Plugin, new_token};
 use crate::runner::killer;
 use crate::runner::launch::{self, Invocation};
 use crate::runner::lines::Line;
-use crate::runner::oneshot::{EVENT_LINE_BYTES_MAX, leave, out_of_memory};
+use crate::runner::oneshot::{EVENT_LINE_BYTES_MAX, cannot_start, leave, out_of_memory};
 use crate::runner::pipes::LinePipe;
 use crate::sys::cgroup::TaskCgroup;
 use crate::sys::confine::Confinement;
@@ -121,8 +121,7 @@ impl Worker {
             if let Some(cgroup) = &cgroup {
                 cgroup.remove();
             }
-            let reason = Some(format!("cannot start {}: {}", command.program.to_string_lossy(), error.desc()));
-            Ending { outcome: Outcome::Failed, reason, exit_code: None }
+            Ending::from(cannot_start(&command.program, error))
         })?;
         let exit = host.reaper.watch(pid, true);
         let (sender, inbox) = mpsc::channel(1);
