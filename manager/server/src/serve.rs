@@ -122,6 +122,7 @@ pub async fn serve(
     background.spawn(broker.run(stopped.clone()));
     background.spawn(app.clone().trim_feed(stopped.clone()));
     background.spawn(app.clone().expire_workflows(stopped.clone()));
+    background.spawn(app.clone().remove_accounts(stopped.clone()));
     background.spawn(app.clone().handle_events(stopped.clone()));
     background.spawn(watched(app.clone(), stopped.clone()));
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "manager is up");

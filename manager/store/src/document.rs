@@ -19,6 +19,8 @@ pub enum DocumentKind {
     AgentIdentity,
     /// That all schedules of a tenant rest. There is one, without a text, while they do.
     SchedulerRest,
+    /// An agent whose user on the broker is to be removed.
+    AccountToRemove,
 }
 
 impl DocumentKind {
@@ -33,6 +35,7 @@ impl DocumentKind {
             Self::EnrolmentToken => "enrolment-token",
             Self::AgentIdentity => "agent-identity",
             Self::SchedulerRest => "scheduler-rest",
+            Self::AccountToRemove => "account-to-remove",
         }
     }
 }

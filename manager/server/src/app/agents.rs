@@ -35,12 +35,11 @@ impl App {
     pub async fn register_agent(&self, tenant: &TenantName, id: AgentId, hello: AgentHello) -> Result<AgentWelcome, AppError> {
         if !(PROTOCOL_OLDEST..=PROTOCOL).contains(&hello.protocol) {
             // It is shown with its state, so that somebody sees what to do.
-            let record = Box::new(record_of(tenant, &id, hello.clone(), AgentState::Unsupported, clock::now()));
+            let reason = unsupported(hello.protocol);
+            let message = format!("agent {id} {reason}");
+            let mut record = Box::new(record_of(tenant, &id, hello, AgentState::Unsupported, clock::now()));
+            record.state_reason = Some(reason);
             self.inner.core.ask(|reply| Message::Register { record, reply }).await?;
-            let message = format!(
-                "agent {id} speaks protocol {}; this manager speaks {PROTOCOL_OLDEST} to {PROTOCOL}: install an agent of the manager's version",
-                hello.protocol
-            );
             return Err(AppError::conflict("protocol-unsupported", message));
         }
         if hello.slots == 0 || hello.slots > SLOTS_MAX {
@@ -151,6 +150,17 @@ impl App {
         let written = written.unwrap_or_else(|error| Err(std::io::Error::other(error)));
         written.map_err(|source| AppError::Internal { operation: "keeping a large output", source: Box::new(source) })
     }
+}
+
+/// Why an agent of such a protocol is given nothing, and what to do: the older side is upgraded.
+fn unsupported(protocol: u16) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    let remedy = if protocol < PROTOCOL_OLDEST {
+        format!("install conductor-agent {version} on its host")
+    } else {
+        format!("upgrade the manager, which is of version {version}, or install conductor-agent {version} on its host")
+    };
+    format!("speaks protocol {protocol}, this manager {PROTOCOL_OLDEST} to {PROTOCOL}: {remedy}")
 }
 
 /// An agent as it says it is.

@@ -1,6 +1,7 @@
 //! Agents, played by the test.
 
 use conductor_model::{TaskStatus, WorkflowStatus};
+use conductor_wire::agent_api::AgentHello;
 
 use super::super::AppError;
 use super::*;
@@ -257,4 +258,32 @@ async fn a_task_that_nobody_has_is_ended_by_who_lost_it_and_by_no_other_agent() 
     }
     world.report(&first, &lost, Outcome::Succeeded).await;
     assert_eq!(world.workflow(id).await.status, WorkflowStatus::Completed);
+}
+
+#[tokio::test]
+async fn an_agent_of_a_foreign_protocol_is_shown_with_what_to_do_and_works_after_the_upgrade() {
+    let world = World::new();
+    let shown = async |world: &World| world.app.agents(&tenant()).await.unwrap().remove(0).record;
+    for (protocol, remedy) in [(0, "install conductor-agent"), (u16::MAX, "upgrade the manager")] {
+        let hello = AgentHello {
+            name: "host".to_owned(),
+            labels: Default::default(),
+            facts: Map::new(),
+            slots: 1,
+            version: "1".to_owned(),
+            protocol,
+            incarnation: "first".to_owned(),
+        };
+        let refused = world.app.register_agent(&tenant(), "agent-1".parse().unwrap(), hello).await;
+        assert!(matches!(refused, Err(AppError::Conflict { code: "protocol-unsupported", .. })));
+        // What its leases say does not make it fit.
+        world.lease("agent-1", Vec::new());
+        let record = shown(&world).await;
+        assert_eq!(record.state, AgentState::Unsupported);
+        let reason = record.state_reason.unwrap();
+        assert!(reason.contains(&format!("protocol {protocol}")) && reason.contains(remedy), "{reason}");
+    }
+    world.agent("agent-1", ("role", "web"), 1).await;
+    let record = shown(&world).await;
+    assert_eq!((record.state, record.state_reason), (AgentState::Active, None));
 }

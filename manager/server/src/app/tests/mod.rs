@@ -61,9 +61,16 @@ impl World {
 
     /// A manager on a store, with a lease of so many ms.
     pub(crate) fn on(store: Arc<dyn Store>, lease_ms: u64) -> Self {
+        Self::with(store, |settings| {
+            settings.lease.lease_ms = lease_ms;
+            settings.lease.interval_ms = lease_ms / 4;
+        })
+    }
+
+    /// A manager on a store, with other settings.
+    pub(crate) fn with(store: Arc<dyn Store>, set: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings { data_dir: PathBuf::from("/nonexistent"), ..Settings::default() };
-        settings.lease.lease_ms = lease_ms;
-        settings.lease.interval_ms = lease_ms / 4;
+        set(&mut settings);
         let metrics = Metrics::register(&mut prometheus_client::registry::Registry::default());
         let (trust, accounts) = crate::app::trust::Trust::for_tests(&settings);
         let (app, parts) = App::start(&settings, Arc::clone(&store), metrics, trust, accounts).unwrap();

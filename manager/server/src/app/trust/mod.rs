@@ -3,6 +3,7 @@
 //! Every agent with a certificate has a record of it, which says which serial numbers are good. The records are documents in
 //! the store; a copy in memory answers for each request. One change is made at a time.
 
+mod account;
 mod enrol;
 mod record;
 mod revoke;

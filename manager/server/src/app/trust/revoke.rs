@@ -12,7 +12,8 @@ impl App {
     /// closes its connections.
     ///
     /// # Errors
-    /// `not-found`; unavailable when the broker cannot be told, in which case the API refuses the agent already.
+    /// `not-found`; unavailable when the broker cannot be told yet, in which case the API refuses the agent already and the
+    /// broker is told as soon as it answers.
     pub async fn revoke_agent(&self, caller: &Caller, agent: &AgentId) -> Result<(), AppError> {
         {
             let _one_at_a_time = self.inner.trust.changing.lock().await;
@@ -21,21 +22,25 @@ impl App {
             let revoked =
                 AgentIdentity { state: IdentityState::Revoked, certificates: Vec::new(), ..AgentIdentity::clone(&identity) };
             self.keep_identity(&tenant, revoked).await?;
+            self.note_account(&tenant, agent).await?;
             self.note_trust(&tenant, "agent.revoked", Some(agent), &caller.name, agent.as_str());
         }
-        self.inner.accounts.remove(agent).await.map_err(|error| AppError::Unavailable {
-            reason: format!("the API refuses agent {agent} from now on, but {error}; revoke it again once RabbitMQ answers"),
+        self.remove_account(&caller.tenant, agent).await.map_err(|error| AppError::Unavailable {
+            reason: format!(
+                "the API refuses agent {agent} from now on, but {error}; its user is removed there as soon as it answers"
+            ),
         })
     }
 
     /// Forgets the identity of an agent that is forgotten.
     pub(in crate::app) async fn forget_identity(&self, tenant: &TenantName, agent: &AgentId) -> Result<(), AppError> {
         let _one_at_a_time = self.inner.trust.changing.lock().await;
+        self.note_account(tenant, agent).await?;
         let (owner, name) = (tenant.clone(), agent.to_string());
         self.read(move |store| store.delete_document(&owner, DocumentKind::AgentIdentity, &name, None)).await?;
         self.inner.trust.forget(agent);
-        if let Err(error) = self.inner.accounts.remove(agent).await {
-            tracing::warn!(%agent, %error, "the agent's user on RabbitMQ was not removed");
+        if let Err(error) = self.remove_account(tenant, agent).await {
+            tracing::warn!(%agent, %error, "the agent's user on RabbitMQ is not removed yet; trying again until it is");
         }
         Ok(())
     }
