@@ -14,6 +14,7 @@ use reqwest::Url;
 use crate::clock;
 use crate::cmd::runtime;
 use crate::identity::{self, Identity};
+use crate::link::{note, probe};
 use crate::policy::{self, PolicyFile};
 use crate::settings::{DEFAULT_FILE, Settings, service_socket};
 use crate::sys::confine::can_limit_paths;
@@ -32,8 +33,9 @@ const CONTROLLERS: &[&str] = &["memory", "cpu", "pids"];
 #[must_use]
 pub fn examine(file: Option<PathBuf>) -> Findings {
     let mut findings = Findings::default();
-    let settings: Settings = match Loader::new(DEFAULT_FILE).file(file).load() {
-        Ok(loaded) => loaded.settings,
+    let instance = file.as_deref().and_then(instance_of);
+    let settings = match settings_of(file, instance.as_deref()) {
+        Ok(settings) => settings,
         Err(error) => {
             findings.bad("settings", report(&error).to_string(), "mend the file");
             return findings;
@@ -74,12 +76,65 @@ pub fn examine(file: Option<PathBuf>) -> Findings {
         && let Some(identity) = &identity
     {
         clocks(identity, &mut findings);
+        let runtime = runtime();
+        if let Ok(runtime) = &runtime {
+            runtime.block_on(membership(identity, &mut findings));
+            runtime.block_on(broker(&settings, identity, &mut findings));
+        }
     }
-    findings.unit("service", "conductor-agent.service");
+    let unit = instance.map_or_else(|| "conductor-agent.service".to_owned(), |name| format!("conductor-agent@{name}.service"));
+    findings.unit("service", &unit);
     let user = if settings.runner.user.is_empty() { ACCOUNT.to_owned() } else { settings.runner.user.clone() };
     runner(&settings, &user, &mut findings);
     controllers(&user, &mut findings);
     findings
+}
+
+/// The instance of the service whose settings are in such a file, as in `agent-NAME.toml`.
+fn instance_of(file: &Path) -> Option<String> {
+    let name = file.file_stem()?.to_str()?.strip_prefix("agent-")?;
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// The settings as the service has them: an instance keeps its data in a folder of its own.
+fn settings_of(file: Option<PathBuf>, instance: Option<&str>) -> Result<Settings, conductor_boot::SettingsError> {
+    let data_dir = instance.map(|name| format!("/var/lib/conductor-agent-{name}"));
+    Loader::new(DEFAULT_FILE).file(file).flag("--data-dir", "data_dir", data_dir).load().map(|loaded| loaded.settings)
+}
+
+/// Whether the manager knows this host's certificate.
+async fn membership(identity: &Identity, findings: &mut Findings) {
+    let what = "membership";
+    let path = format!("{}/api/v1/agents/{}", identity.note.manager, identity.note.id);
+    let asked = async {
+        let authority = reqwest::Certificate::from_pem(identity.authority.as_bytes())?;
+        let shown = reqwest::Identity::from_pem(format!("{}{}", identity.certificate, identity.key).as_bytes())?;
+        let builder = reqwest::Client::builder().no_proxy().timeout(ANSWER_MAX).tls_certs_only([authority]).identity(shown);
+        Ok::<_, reqwest::Error>(builder.build()?.get(path).send().await?.status().as_u16())
+    };
+    match asked.await {
+        Ok(200) => findings.good(what, "the manager takes this host's certificate"),
+        Ok(404) => findings.warning(what, "the manager has not heard of this agent yet", "start it; see `service`"),
+        Ok(401 | 403) => {
+            let seen = "the manager does not take this host's certificate: it was revoked, replaced or is another manager's";
+            findings.bad(what, seen, JOIN_AGAIN);
+        }
+        Ok(status) => findings.warning(what, format!("the manager answers {status}"), "see `conductor-manager doctor` there"),
+        Err(error) => findings.bad(what, report(&error).to_string(), "see `manager` and `manager's identity`"),
+    }
+}
+
+/// Whether RabbitMQ lets this agent in, at the address that the manager gave it last.
+async fn broker(settings: &Settings, identity: &Identity, findings: &mut Findings) {
+    let noted = note::read(&settings.data_dir);
+    let Some(url) = noted.or_else(|| note::likely(&identity.note.manager)) else { return };
+    match probe::log_in(&url, identity).await {
+        Ok(()) => findings.good("RabbitMQ", format!("lets this agent in at {url}")),
+        Err(error) => {
+            let fix = "open the way to it in packet filters; `conductor-manager doctor` on the manager's host looks at RabbitMQ itself";
+            findings.bad("RabbitMQ", format!("{url}: {}", report(&error)), fix);
+        }
+    }
 }
 
 /// What the host forbids must be understood, or nothing runs.
@@ -212,4 +267,22 @@ fn delegated(user: &str) -> Option<String> {
         return None;
     }
     std::fs::read_to_string(Path::new("/sys/fs/cgroup").join(group).join("cgroup.controllers")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_further_agent_is_looked_at_where_its_service_keeps_it() {
+        assert_eq!(instance_of(Path::new("/etc/conductor/agent-edge.toml")).as_deref(), Some("edge"));
+        for other in ["/etc/conductor/agent.toml", "/etc/conductor/agent-.toml", "/tmp/mine.toml"] {
+            assert_eq!(instance_of(Path::new(other)), None, "{other}");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("agent-edge.toml");
+        std::fs::write(&file, "slots = 3\n").unwrap();
+        let settings = settings_of(Some(file), Some("edge")).unwrap();
+        assert_eq!((settings.slots, settings.data_dir), (3, PathBuf::from("/var/lib/conductor-agent-edge")));
+    }
 }

@@ -1,5 +1,7 @@
 //! `conductor-manager doctor`: everything that a person would look at when a manager does not do what it should.
 
+mod management;
+
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
@@ -39,6 +41,7 @@ pub async fn examine(flags: &Flags) -> Findings {
     certificates(&settings, &mut findings);
     answers(&settings, &mut findings).await;
     broker(&settings, &mut findings).await;
+    management::examine(&settings, &mut findings).await;
     findings
 }
 

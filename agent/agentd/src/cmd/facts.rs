@@ -1,12 +1,19 @@
 //! `conductor-agent facts`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use conductor_boot::report;
-use serde_json::Value;
+use conductor_boot::{Loader, report};
+use nix::unistd::User;
+use serde_json::{Value, json};
 
-use super::{Exit, own_name};
-use crate::facts::{self, folder};
+use super::{Exit, fail};
+use crate::facts;
+use crate::identity::{self, Identity};
+use crate::settings::{DEFAULT_FILE, Settings};
+
+/// The account that the agent's service runs as.
+const ACCOUNT: &str = "conductor-agent";
 
 /// Flags of `facts`.
 #[derive(Debug, clap::Args)]
@@ -14,12 +21,15 @@ pub struct Arguments {
     /// How to show them
     #[arg(short, long, value_enum, default_value_t = Form::Table)]
     output: Form,
-    /// The folder whose disk is told of
-    #[arg(long, value_name = "DIR", default_value = "/")]
-    data_dir: PathBuf,
-    /// The folder with what the host's owner adds
-    #[arg(long, value_name = "DIR", default_value = folder::DEFAULT)]
-    facts_dir: PathBuf,
+    /// The folder whose disk is told of [default: the agent's]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// The folder with what the host's owner adds [default: the agent's]
+    #[arg(long, value_name = "DIR")]
+    facts_dir: Option<PathBuf>,
+    /// Settings file [default: /etc/conductor/agent.toml]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -28,13 +38,31 @@ enum Form {
     Json,
 }
 
-pub(super) fn main(arguments: &Arguments) -> Exit {
-    let (facts, faults) = facts::collect_all(&arguments.data_dir, &own_name(), &arguments.facts_dir);
+pub(super) fn main(arguments: Arguments) -> Exit {
+    let Arguments { output, data_dir, facts_dir, config } = arguments;
+    let text = |path: Option<PathBuf>| path.map(|path| path.display().to_string());
+    let loader = Loader::new(DEFAULT_FILE).file(config);
+    let loader = loader.flag("--data-dir", "data_dir", text(data_dir)).flag("--facts-dir", "facts_dir", text(facts_dir));
+    let settings: Settings = match loader.load() {
+        Ok(loaded) => loaded.settings,
+        Err(error) => return fail(&error),
+    };
+    // As the service has it: its tasks run as the runner's user, and by default that is its own.
+    let user = match settings.runner.user.as_str() {
+        "" if User::from_name(ACCOUNT).is_ok_and(|found| found.is_some()) => ACCOUNT.to_owned(),
+        _ => settings.runner.effective_user(),
+    };
+    let (facts, faults) = facts::collect_all(&settings.data_dir, &user, &settings.facts_dir);
     for fault in faults {
         eprintln!("left out: {}", report(&fault));
     }
+    let mut facts = facts;
+    let labels = labels(&settings);
+    if !labels.is_empty() {
+        facts.insert("labels".to_owned(), json!(labels));
+    }
     let facts = Value::Object(facts);
-    match arguments.output {
+    match output {
         Form::Json => println!("{facts:#}"),
         Form::Table => {
             let mut lines = Vec::new();
@@ -48,6 +76,16 @@ pub(super) fn main(arguments: &Arguments) -> Exit {
     Exit::Done
 }
 
+/// What operators say of this host: in its settings, and when they let it in, which counts more.
+fn labels(settings: &Settings) -> BTreeMap<String, String> {
+    let mut labels = settings.labels.clone();
+    // Who may not read the identity sees the rest.
+    if let Ok(Some(identity)) = Identity::load(&identity::folder(&settings.data_dir)) {
+        labels.extend(identity.note.labels);
+    }
+    labels
+}
+
 /// Names as selectors write them: `memory.total`.
 fn flatten(name: &str, value: &Value, lines: &mut Vec<(String, String)>) {
     match value {
@@ -59,5 +97,21 @@ fn flatten(name: &str, value: &Value, lines: &mut Vec<(String, String)>) {
         }
         Value::String(text) => lines.push((name.to_owned(), text.clone())),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => lines.push((name.to_owned(), value.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_those_of_the_settings() {
+        let dir = tempfile::tempdir().unwrap();
+        let labels_set = BTreeMap::from([("role".to_owned(), "web".to_owned())]);
+        let settings = Settings { labels: labels_set.clone(), data_dir: dir.path().to_owned(), ..Settings::default() };
+        assert_eq!(labels(&settings), labels_set);
+        let mut lines = Vec::new();
+        flatten("", &json!({"labels": labels(&settings), "memory": {"total": 1}}), &mut lines);
+        assert_eq!(lines, [("labels.role".to_owned(), "web".to_owned()), ("memory.total".to_owned(), "1".to_owned())]);
     }
 }

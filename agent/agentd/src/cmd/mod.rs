@@ -108,7 +108,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::main(arguments),
         Command::Enroll(arguments) => enroll::main(arguments),
         Command::Runner(arguments) => runner::main(&arguments),
-        Command::Facts(arguments) => facts::main(&arguments),
+        Command::Facts(arguments) => facts::main(arguments),
         Command::Drain(arguments) => drain::begin(arguments),
         Command::Undrain(place) => drain::end(place),
         Command::Doctor(arguments) => doctor::main(arguments),

@@ -68,6 +68,7 @@ impl Daemon {
                     let offset = welcome.manager_time_ms - clock::now().0;
                     self.manager_offset_ms.set(offset);
                     self.task_key.replace(welcome.task_key.clone());
+                    crate::link::note::write(&self.settings.data_dir, &welcome.amqp_url);
                     tracing::info!(manager = %self.settings.manager, "registered with the manager");
                     known = Some(welcome);
                 }

@@ -1,8 +1,10 @@
 //! The way to the manager over RabbitMQ.
 //!
-//! [`outbox`] holds what is to be said, [`session`] says it; only the latter knows lapin. What is not confirmed when a
+//! [`outbox`] holds what is to be said, [`session`] says it; the latter and [`probe`] know lapin. What is not confirmed when a
 //! connection breaks is said again on the next one: results from the ledger, log lines from the outbox.
 
 pub mod message;
+pub mod note;
 pub mod outbox;
+pub mod probe;
 pub mod session;

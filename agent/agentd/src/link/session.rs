@@ -188,7 +188,7 @@ async fn open<A: Agent + 'static>(
 }
 
 /// The same identity as over REST.
-fn tls(identity: Option<&Identity>) -> OwnedTLSConfig {
+pub(super) fn tls(identity: Option<&Identity>) -> OwnedTLSConfig {
     identity.map_or_else(OwnedTLSConfig::default, |identity| OwnedTLSConfig {
         identity: Some(OwnedIdentity::PKCS8 {
             pem: identity.certificate.clone().into_bytes(),
