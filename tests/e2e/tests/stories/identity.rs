@@ -10,7 +10,7 @@ use lapin::{BasicProperties, Channel};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::installation::{Installation, hang_up, mode_of};
+use crate::installation::{Installation, agent_command, hang_up, mode_of};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_installers_line_believes_the_one_manager_that_printed_it() {
@@ -172,6 +172,102 @@ async fn a_task_that_was_altered_on_the_broker_is_refused_and_said_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_honest_task_that_is_sent_again_runs_once_also_after_a_restart() {
+    let mut house = Installation::start(3600).await;
+    let string = house.token(json!({})).await;
+    assert_eq!(house.enroll("web-1", &string, 10).0, 0);
+    house.run_agent("web-1");
+    house.wait_for_agent("web-1", "active").await;
+    let task = agent_task("quick", "quick", json!({"retryCount": 0, "agent": {"plugin": "work"}}));
+    house.define(task, workflow("run", &[step("quick", "it", json!({}))])).await;
+
+    // Whoever owns the broker keeps a copy of what the manager sends.
+    house.kill_agent("web-1");
+    let flow = house.start_workflow("run").await;
+    let (_connection, channel) = house.as_owner_of_the_broker().await;
+    let message = until("the task lies in the agent's queue", 10, async || {
+        let got = channel.basic_get("agent.web-1".into(), BasicGetOptions::default()).await.unwrap();
+        got.ok_or("nothing yet")
+    })
+    .await;
+    message.ack(BasicAckOptions::default()).await.unwrap();
+    let send = async || {
+        let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
+        let sent = channel.basic_publish("conductor.agents".into(), "web-1".into(), options, &message.data, properties).await;
+        sent.unwrap().await.unwrap();
+    };
+    send().await;
+    house.run_agent("web-1");
+    let over = house.wait_for_end(&flow).await;
+    for restarts in [false, true] {
+        if restarts {
+            house.kill_agent("web-1");
+        }
+        send().await;
+        if restarts {
+            house.run_agent("web-1");
+        }
+        // What comes behind it in the queue is done once it was looked at.
+        let next = house.start_workflow("run").await;
+        house.wait_for_end(&next).await;
+    }
+    let begun = house.effects.begun();
+    assert_eq!(begun[over["tasks"][0]["taskId"].as_str().unwrap()], 1, "{begun:?}");
+    assert_eq!(begun.len(), 3, "{begun:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_agent_says_of_anothers_task_is_dropped_and_said_so() {
+    let mut house = Installation::start(3600).await;
+    for (id, role) in [("web-1", "web"), ("db-1", "db")] {
+        let string = house.token(json!({"labels": {"role": role}})).await;
+        assert_eq!(house.enroll(id, &string, 10).0, 0);
+        house.run_agent(id);
+        house.wait_for_agent(id, "active").await;
+    }
+    let on_web = json!({"retryCount": 0, "agent": {"plugin": "work", "requires": "role=web", "idempotent": true}});
+    let steps = [step("gated", "it", json!({"gate": "open"}))];
+    house.define(agent_task("gated", "gated", on_web), workflow("run", &steps)).await;
+    let flow = house.start_workflow("run").await;
+    let begun = house.effects.wait_for("it", 1, 30).await;
+
+    // Its agent is gone, so that nobody has the task; another one claims to have done it, and writes in its log.
+    house.kill_agent("web-1");
+    house.kill_agent("db-1");
+    until("the task is lost", 60, async || {
+        let (_, feed) = house.call(Method::GET, "/api/v1/events?follow=false", None).await;
+        if feed.to_string().contains("task.lost") { Ok(()) } else { Err("not yet") }
+    })
+    .await;
+    let (connection, channel) = house.as_agent("db-1").await;
+    let forged_report = json!({"kind": "report", "events": [{"task_id": begun.task, "dispatch": 1, "workflow_id": flow,
+        "event": {"event": "finished", "outcome": "succeeded", "output": {"word": "forged"}, "ended_at": 1}}]});
+    let forged_lines = json!({"kind": "logs", "tenant": "default_tenant",
+        "lines": [{"task_id": begun.task, "seq": 1, "at": 1, "stream": "stdout", "text": "forged"}]});
+    for (key, body) in [("result", &forged_report), ("log", &forged_lines)] {
+        let message = json!({"protocol": 2, "agent": "db-1", "incarnation": "x", "sent_at": 0, "body": body}).to_string();
+        let properties = BasicProperties::default().with_user_id("agent.db-1".into());
+        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+        let sent = channel.basic_publish("conductor.inbound".into(), key.into(), options, message.as_bytes(), properties).await;
+        sent.unwrap().await.unwrap();
+    }
+    until("the manager has dropped both", 15, async || {
+        let log = house.manager_log();
+        let told = ["a report on a task that the agent was not given", "log lines of a task that the agent was not given"];
+        if told.iter().all(|words| log.contains(words)) { Ok(()) } else { Err("not yet") }
+    })
+    .await;
+    hang_up(connection).await;
+    assert_eq!(house.call(Method::GET, &format!("/api/workflow/{flow}"), None).await.1["status"], "RUNNING");
+    house.effects.open_gate("open");
+    house.run_agent("web-1");
+    let over = house.wait_for_end(&flow).await;
+    assert_ne!(over["tasks"][0]["outputData"]["word"], "forged");
+    let (_, lines) = house.call(Method::GET, &format!("/api/tasks/{}/log", begun.task), None).await;
+    assert!(!lines.to_string().contains("forged"), "{lines}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_way_of_not_joining_has_its_own_words_and_certificates_are_renewed() {
     let mut house = Installation::start(9).await;
     let good = house.token(json!({"uses": 1})).await;
@@ -217,6 +313,18 @@ async fn each_way_of_not_joining_has_its_own_words_and_certificates_are_renewed(
     assert!(code == 14 && text.contains("conductor agents approve slow"), "{code} {text}");
     assert_eq!(house.call(Method::POST, "/api/v1/agents/slow/approve", None).await.0, 204);
     assert_eq!(house.enroll("slow", &manual, 10).0, 0);
+    for (id, decision, code) in [("unwanted", "reject", 26), ("withdrawn", "revoke", 27)] {
+        let manual = house.token(json!({"approval": "manual"})).await;
+        assert_eq!(house.enroll(id, &manual, 0).0, 14);
+        assert_eq!(house.call(Method::POST, &format!("/api/v1/agents/{id}/{decision}"), None).await.0, 204);
+        let (found, text) = house.enroll(id, &manual, 5);
+        assert_eq!(found, code, "{text}");
+    }
+    // Another host under the name of one that is in.
+    let string = house.token(json!({})).await;
+    let mut impostor = agent_command();
+    impostor.args(["enroll", &string, "--id", "web-1", "--data-dir"]).arg(house.data_dir("impostor"));
+    assert_eq!(impostor.output().unwrap().status.code(), Some(25));
 
     // The certificate is replaced long before its end, and the agent goes on.
     house.run_agent("web-1");

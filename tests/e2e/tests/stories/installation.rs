@@ -105,7 +105,13 @@ impl Installation {
     }
 
     pub fn run_agent(&mut self, id: &str) {
+        self.run_agent_with(id, &[]);
+    }
+
+    /// Runs an agent with settings from the environment.
+    pub fn run_agent_with(&mut self, id: &str, settings: &[(&str, &str)]) {
         let mut command = agent_command();
+        command.envs(settings.iter().copied());
         command.args(["run", "--slots", "2", "--data-dir"]).arg(self.data_dir(id));
         let piece = Piece::start(id, &mut command, &self.agent_log(id));
         self.agents.push((id.to_owned(), piece));

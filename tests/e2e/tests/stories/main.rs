@@ -20,6 +20,7 @@ mod installation;
 mod manager_killed;
 mod misbehaving_plugins;
 mod placing;
+mod runner_away;
 mod sdk_programs;
 mod sdk_worker;
 mod secrets;
