@@ -9,6 +9,7 @@
 //! ([`auth`]). **Invariant:** an [`ApiError`] is put into its door's form in one place ([`door`]).
 
 mod auth;
+mod bodies;
 mod cloudify;
 mod conductor;
 mod docs;

@@ -70,7 +70,7 @@ async fn get(
 /// that is given replaces the stored one as a whole.
 #[utoipa::path(patch, path = "/api/v3.1/node-instances/{id}", tag = "node-instances",
     params(("id" = String, Path), ("force" = Option<bool>, Query, description = "Whatever the stored version")),
-    request_body(content = Object, description = "{version, state, runtime_properties, system_properties, relationships}"),
+    request_body(content = crate::api::bodies::NodeInstanceUpdate, description = "{version, state, runtime_properties, system_properties, relationships}"),
     responses((status = 200, body = crate::api::shapes::NodeInstance, description = "Changed; its version grew by one"), (status = 404, description = "There is none"),
         (status = 409, description = "conflict_error: it was changed since")))]
 async fn update(

@@ -60,7 +60,7 @@ async fn get(State(state): State<ApiState>, caller: Caller, Path(id): Path<Strin
 
 /// An agent introduces itself, at start and whenever its labels, facts or slots changed.
 #[utoipa::path(put, path = "/api/v1/agents/{id}", tag = "agents", params(("id" = String, Path)),
-    request_body(content = Object, description = "{name, labels, facts, slots, version, protocol, incarnation}"),
+    request_body(content = crate::api::bodies::AgentRegistration, description = "{name, labels, facts, slots, version, protocol, incarnation}"),
     responses((status = 200, body = crate::api::shapes::AgentWelcome, description = "{id, amqp_url, queue, lease_interval_ms, lease_ms, manager_time_ms, prefetch}"),
         (status = 400, description = "Invalid"), (status = 409, description = "Its protocol is not spoken, or the id is another tenant's"),
         (status = 503, description = "The broker cannot be reached")))]

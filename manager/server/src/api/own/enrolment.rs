@@ -61,7 +61,7 @@ async fn list(State(state): State<ApiState>, caller: Caller) -> Result<Json<List
 
 /// Makes an enrolment token. The answer shows its secret this once.
 #[utoipa::path(post, path = "/api/v1/enrolment-tokens", tag = "enrolment",
-    request_body(content = Object, description = "{labels, pool, ttl_seconds, uses, networks, approval: automatic | manual}, each with a default"),
+    request_body(content = crate::api::bodies::NewEnrolmentToken, description = "{labels, pool, ttl_seconds, uses, networks, approval: automatic | manual}, each with a default"),
     responses((status = 201, body = Object, description = "The token, enrolment_string and installer"),
         (status = 400, description = "Invalid"), (status = 409, description = "This manager speaks plain text, or there are too many tokens")))]
 async fn create(
@@ -90,7 +90,7 @@ async fn authority(State(state): State<ApiState>) -> impl IntoResponse {
 
 /// A host asks to be let in.
 #[utoipa::path(post, path = "/api/v1/enrolments", tag = "enrolment",
-    request_body(content = Object, description = "{token, id, certificate_request, time_ms, machine_id}"),
+    request_body(content = crate::api::bodies::Enrolment, description = "{token, id, certificate_request, time_ms, machine_id}"),
     responses((status = 200, body = shapes::EnrolmentAnswer, description = "{state: granted, certificate, authority, task_key, …} or {state: pending, again_in_ms}"),
         (status = 400, description = "The certificate request is none"), (status = 403, description = "The token is unknown, expired, spent or not for this address"),
         (status = 409, description = "The host's clock is wrong, or the id is taken")))]
@@ -141,7 +141,7 @@ async fn revoke(State(state): State<ApiState>, caller: Caller, Path(id): Path<St
 
 /// Gives an agent its next certificate; it shows its present one.
 #[utoipa::path(post, path = "/api/v1/agents/{id}/certificate", tag = "enrolment", params(("id" = String, Path)),
-    request_body(content = Object, description = "{certificate_request}"),
+    request_body(content = crate::api::bodies::CertificateRenewal, description = "{certificate_request}"),
     responses((status = 200, body = shapes::IdentityGrant, description = "{id, certificate, authority, task_key, issued_at_ms, expires_at_ms, labels}"),
         (status = 400, description = "The certificate request is none"), (status = 403, description = "It is not the agent itself that asks")))]
 async fn renew(

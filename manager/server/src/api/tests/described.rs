@@ -118,3 +118,92 @@ async fn every_answer_has_a_shape() {
     shapeless.sort();
     assert_eq!(shapeless, SHAPELESS);
 }
+
+/// Requests whose bodies have no shape that could be said: inputs, what a task puts out, variables, and one thing or a list of
+/// them.
+const FREE: [&str; 11] = [
+    "post /api/event",
+    "post /api/queue/update/{id}/task/{task}/{status}",
+    "post /api/queue/update/{id}/{reference}/{status}",
+    "post /api/scheduler/schedules",
+    "post /api/schema",
+    "post /api/tasks/{id}/{reference}/{status}",
+    "post /api/tasks/{id}/{reference}/{status}/sync",
+    "post /api/workflow/{id}",
+    "post /api/workflow/{id}/variables",
+    "put /api/event",
+    "put /api/v1/agents/{id}/tasks/{task}/output",
+];
+
+#[tokio::test]
+async fn every_request_has_a_shape() {
+    let house = House::new();
+    let document = document(&house).await;
+    let mut free = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+            if schema["type"] == "object" || schema["items"]["type"] == "object" {
+                free.push(format!("{method} {path}"));
+            }
+        }
+    }
+    free.sort();
+    assert_eq!(free, FREE);
+}
+
+#[tokio::test]
+async fn requests_as_they_are_described_are_read() {
+    let house = House::new();
+    let document = document(&house).await;
+    let step = json!({"name": "t", "taskReferenceName": "t", "type": "SIMPLE", "inputParameters": {"x": 1}, "optional": false});
+    let workflow = json!({"name": "w", "version": 1, "tasks": [step], "outputParameters": {}, "timeoutPolicy": "ALERT_ONLY",
+        "timeoutSeconds": 0, "restartable": true});
+    let definition = json!({"name": "t", "retryCount": 1, "retryLogic": "LINEAR_BACKOFF", "timeoutPolicy": "TIME_OUT_WF",
+        "responseTimeoutSeconds": 60, "timeoutSeconds": 600, "ownerEmail": "ops@example.com"});
+    let start = json!({"name": "w", "version": 1, "input": {"a": 1}, "taskToDomain": {}, "priority": 3,
+        "idempotencyKey": "k", "idempotencyStrategy": "RETURN_EXISTING"});
+    let test = json!({"name": "w", "taskRefToMockOutput": {"t": [{"status": "COMPLETED", "output": {}, "executionTime": 5}]}});
+    let correlated = json!({"correlationIds": ["c"], "workflowNames": ["w"]});
+    let token =
+        json!({"labels": {"role": "web"}, "ttl_seconds": 60, "uses": 1, "networks": ["10.0.0.0/8"], "approval": "manual"});
+    let hello = json!({"name": "web-1", "labels": {}, "facts": {}, "slots": 2, "version": "1.0.0", "protocol": 1,
+        "incarnation": "4f7f4a4e-50f5-4b9e-9d0c-bb5ea3b70c55"});
+    let mut seen = 0;
+    for (method, template, path, body) in [
+        ("post", "/api/metadata/taskdefs", "", json!([definition])),
+        ("put", "/api/metadata/taskdefs", "", definition),
+        ("post", "/api/metadata/workflow", "", workflow.clone()),
+        ("put", "/api/metadata/workflow", "", json!([workflow])),
+        ("post", "/api/metadata/workflow/validate", "", workflow),
+        ("post", "/api/workflow", "", start),
+        ("post", "/api/workflow/test", "", test),
+        ("post", "/api/workflow/correlated/batch", "", correlated),
+        ("post", "/api/v1/enrolment-tokens", "", token),
+        ("put", "/api/v1/agents/{id}", "/api/v1/agents/web-1", hello),
+    ] {
+        let path = if path.is_empty() { template } else { path };
+        let mut rules = document["paths"][template][method]["requestBody"]["content"]["application/json"]["schema"].clone();
+        assert!(!rules.is_null(), "{method} {template} describes no JSON request");
+        rules["components"] = document["components"].clone();
+        let rules = jsonschema::validator_for(&rules).unwrap_or_else(|error| panic!("{template}: {error}"));
+        let faults: Vec<_> = rules.iter_errors(&body).map(|fault| format!("{}: {fault}", fault.instance_path())).collect();
+        assert!(faults.is_empty(), "{method} {path} takes {body}, which is not as described: {faults:#?}");
+        assert!(
+            !rules.is_valid(&json!({"version": "one", "slots": [], "uses": "many"})),
+            "{method} {path} is described as taking anything"
+        );
+        let answer = house.json(&method.to_uppercase(), path, body).await;
+        let status = answer.status.as_u16();
+        // Without TLS there is nothing to join, and without RabbitMQ nothing to be told.
+        let is_read =
+            status < 300 || matches!((template, status), ("/api/v1/enrolment-tokens", 409) | ("/api/v1/agents/{id}", 503));
+        assert!(is_read, "{method} {path}: {status} {}", answer.text());
+        seen += 1;
+    }
+    let task = house.get("/api/tasks/poll/t?workerid=w").await.expect(200).json();
+    let result = json!({"taskId": task["taskId"], "workflowInstanceId": task["workflowInstanceId"], "status": "COMPLETED",
+        "outputData": {"y": 1}, "logs": [{"log": "a line", "createdTime": 1_795_327_179_777_i64}], "workerId": "w"});
+    house.json("POST", "/api/tasks", result).await.expect(200);
+    assert_eq!(seen, 10);
+}

@@ -24,7 +24,7 @@ async fn list(State(state): State<ApiState>, caller: Caller) -> Result<Json<Vec<
 
 /// Stores task definitions, new or again; all or none.
 #[utoipa::path(post, path = "/api/metadata/taskdefs", tag = "metadata",
-    request_body(content = Vec<Object>, description = "Task definitions. One with the key `agent` runs on agents"),
+    request_body(content = Vec<crate::api::bodies::TaskDefinition>, description = "Task definitions. One with the key `agent` runs on agents"),
     responses((status = 200, description = "Stored"), (status = 400, description = "Nothing was stored; validationErrors says why")))]
 async fn put_all(
     State(state): State<ApiState>,
@@ -35,7 +35,7 @@ async fn put_all(
 }
 
 /// Changes a task definition that is there.
-#[utoipa::path(put, path = "/api/metadata/taskdefs", tag = "metadata", request_body(content = Object, description = "A task definition"),
+#[utoipa::path(put, path = "/api/metadata/taskdefs", tag = "metadata", request_body(content = crate::api::bodies::TaskDefinition, description = "A task definition"),
     responses((status = 200, description = "Stored"), (status = 400, description = "Invalid"), (status = 404, description = "There is none of this name")))]
 async fn update(
     State(state): State<ApiState>,

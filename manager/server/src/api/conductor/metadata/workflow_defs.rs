@@ -42,7 +42,7 @@ async fn list(State(state): State<ApiState>, caller: Caller) -> Result<Json<Vec<
 /// Stores a workflow definition.
 #[utoipa::path(post, path = "/api/metadata/workflow", tag = "metadata",
     params(("overwrite" = Option<bool>, Query, description = "Replace a version that exists")),
-    request_body(content = Object, description = "A workflow definition"),
+    request_body(content = crate::api::bodies::WorkflowDefinition, description = "A workflow definition"),
     responses((status = 200, description = "Stored"), (status = 400, description = "Nothing was stored; validationErrors says why"),
         (status = 409, description = "This version exists")))]
 async fn create(
@@ -58,7 +58,7 @@ async fn create(
 /// Stores workflow definitions, new or again, each for itself: those that are sound are stored, of the others the answer says
 /// what is wrong. When none is sound the answer is a 400.
 #[utoipa::path(put, path = "/api/metadata/workflow", tag = "metadata",
-    request_body(content = Vec<Object>, description = "Workflow definitions"),
+    request_body(content = Vec<crate::api::bodies::WorkflowDefinition>, description = "Workflow definitions"),
     responses((status = 200, body = Bulk, description = "bulkSuccessfulResults names what was stored, bulkErrorResults says of each other why not"),
         (status = 400, description = "Nothing was stored; validationErrors says why")))]
 async fn put_all(
@@ -90,7 +90,7 @@ async fn put_all(
 
 /// Checks a workflow definition without storing it.
 #[utoipa::path(post, path = "/api/metadata/workflow/validate", tag = "metadata",
-    request_body(content = Object, description = "A workflow definition"),
+    request_body(content = crate::api::bodies::WorkflowDefinition, description = "A workflow definition"),
     responses((status = 200, description = "It could be stored"), (status = 400, description = "validationErrors says what is wrong")))]
 async fn validate(
     State(state): State<ApiState>,

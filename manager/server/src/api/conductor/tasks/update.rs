@@ -131,7 +131,7 @@ fn log_time(given: Option<f64>) -> Timestamp {
 
 /// Takes a worker's report on a task. A report on a task that is over is accepted and dropped.
 #[utoipa::path(post, path = "/api/tasks", tag = "tasks",
-    request_body(content = Object, description = "TaskResult: taskId, workflowInstanceId, status (IN_PROGRESS, COMPLETED, FAILED, \
+    request_body(content = crate::api::bodies::TaskResult, description = "TaskResult: taskId, workflowInstanceId, status (IN_PROGRESS, COMPLETED, FAILED, \
         FAILED_WITH_TERMINAL_ERROR), outputData, reasonForIncompletion, callbackAfterSeconds, workerId, logs, extendLease"),
     responses((status = 200, content_type = "text/plain", body = String, description = "The task's id"),
         (status = 400, description = "Invalid"), (status = 404, description = "There is no such task"), (status = 409, description = "An agent runs it")))]
@@ -146,7 +146,7 @@ pub(super) async fn update(
 }
 
 /// Takes a worker's report and hands out the next task of the same type and domain, which saves a poll.
-#[utoipa::path(post, path = "/api/tasks/update-v2", tag = "tasks", request_body(content = Object, description = "TaskResult"),
+#[utoipa::path(post, path = "/api/tasks/update-v2", tag = "tasks", request_body(content = crate::api::bodies::TaskResult, description = "TaskResult"),
     responses((status = 200, body = crate::api::shapes::Task, description = "The next Task"), (status = 204, description = "Taken; there is no next task"),
         (status = 404, description = "There is no such task")))]
 pub(super) async fn update_v2(

@@ -70,7 +70,7 @@ pub(super) struct RerunBody {
 
 /// Runs a workflow that is over once more: from a task on, which may be one of a sub-workflow, or from its start.
 #[utoipa::path(post, path = "/api/workflow/{id}/rerun", tag = "workflows", params(("id" = String, Path)),
-    request_body(content = Option<Object>, description = "RerunWorkflowRequest: reRunFromTaskId, taskInput, workflowInput, correlationId"),
+    request_body(content = Option<crate::api::bodies::RerunWorkflowRequest>, description = "RerunWorkflowRequest: reRunFromTaskId, taskInput, workflowInput, correlationId"),
     responses((status = 200, content_type = "text/plain", body = String, description = "The workflow's id"),
         (status = 400, description = "The task is not one of this workflow or of a sub-workflow"), (status = 404, description = "There is no such workflow"),
         (status = 409, description = "It goes on")))]

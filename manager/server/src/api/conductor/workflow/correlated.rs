@@ -68,7 +68,7 @@ pub(super) struct SeveralBody {
 /// Workflows of several names, by correlation id.
 #[utoipa::path(post, path = "/api/workflow/correlated/batch", tag = "workflows",
     params(("includeClosed" = Option<bool>, Query), ("includeTasks" = Option<bool>, Query)),
-    request_body(content = Object, description = "correlationIds and workflowNames, together at most 100 pairs"),
+    request_body(content = crate::api::bodies::CorrelationIdsSearchRequest, description = "correlationIds and workflowNames, together at most 100 pairs"),
     responses((status = 200, body = BTreeMap<String, Vec<crate::api::shapes::Workflow>>, description = "Workflows by correlation id"), (status = 400, description = "Too many")))]
 pub(super) async fn correlated_of_several(
     State(state): State<ApiState>,

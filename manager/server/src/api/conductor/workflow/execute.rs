@@ -28,7 +28,7 @@ const WAIT_SECONDS_MAX: usize = 120;
         ("waitForSeconds" = Option<u32>, Query, description = "Default 10, at most 120"),
         ("consistency" = Option<String>, Query, description = "Means nothing here: what is answered is stored"),
         ("returnStrategy" = Option<String>, Query, description = "TARGET_WORKFLOW (default), BLOCKING_WORKFLOW, BLOCKING_TASK or BLOCKING_TASK_INPUT")),
-    request_body(content = Object, description = "StartWorkflowRequest"),
+    request_body(content = crate::api::bodies::StartWorkflowRequest, description = "StartWorkflowRequest"),
     responses((status = 200, body = Object, description = "The workflow or task, with responseType, targetWorkflowId, targetWorkflowStatus, requestId"),
         (status = 400, description = "Invalid"), (status = 404, description = "No such definition or version"),
         (status = 409, description = "The idempotency key was used")))]

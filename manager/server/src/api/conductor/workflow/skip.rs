@@ -21,7 +21,7 @@ pub(super) struct SkipBody {
 /// parameter `skipTaskRequest` in their language's own form, which means nothing here.
 #[utoipa::path(put, path = "/api/workflow/{id}/skiptask/{reference}", tag = "workflows",
     params(("id" = String, Path), ("reference" = String, Path, description = "The step's reference name")),
-    request_body(content = Option<Object>, description = "SkipTaskRequest: taskInput, taskOutput"),
+    request_body(content = Option<crate::api::bodies::SkipTaskRequest>, description = "SkipTaskRequest: taskInput, taskOutput"),
     responses((status = 200, description = "It will be skipped"), (status = 404, description = "There is no such workflow or step"),
         (status = 409, description = "The step was scheduled already, or the workflow is not running")))]
 pub(super) async fn skip(

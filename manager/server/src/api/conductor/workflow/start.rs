@@ -94,7 +94,7 @@ fn priority(given: Option<i64>) -> Result<u8, ApiError> {
 
 /// Starts a workflow. Answers with its id once it is stored.
 #[utoipa::path(post, path = "/api/workflow", tag = "workflows",
-    request_body(content = Object, description = "StartWorkflowRequest: name, version, input, correlationId, taskToDomain, \
+    request_body(content = crate::api::bodies::StartWorkflowRequest, description = "StartWorkflowRequest: name, version, input, correlationId, taskToDomain, \
         workflowDef, priority, createdBy, idempotencyKey, idempotencyStrategy (FAIL, RETURN_EXISTING, FAIL_ON_RUNNING)"),
     responses((status = 200, content_type = "text/plain", body = String, description = "The workflow's id"),
         (status = 400, description = "Invalid"), (status = 404, description = "No such definition or version"),

@@ -47,7 +47,7 @@ pub(super) struct StateUpdate {
 #[utoipa::path(post, path = "/api/workflow/{id}/state", tag = "workflows",
     params(("id" = String, Path), ("requestId" = Option<String>, Query), ("waitUntilTaskRef" = Option<String>, Query),
         ("waitForSeconds" = Option<u32>, Query, description = "Default 10, at most 120")),
-    request_body(content = Object, description = "WorkflowStateUpdate: taskReferenceName, taskResult, variables"),
+    request_body(content = crate::api::bodies::WorkflowStateUpdate, description = "WorkflowStateUpdate: taskReferenceName, taskResult, variables"),
     responses((status = 200, body = Object, description = "WorkflowRun"), (status = 404, description = "There is no such workflow or open task"),
         (status = 409, description = "The workflow is over")))]
 pub(super) async fn update_state(

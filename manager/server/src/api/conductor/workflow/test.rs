@@ -65,7 +65,7 @@ impl TestBody {
 /// Tries a workflow definition out, in memory, with outcomes that are given: nothing is stored, polled or sent. Scripts are
 /// evaluated; waits take no time. It goes on until it is over or needs an outcome that is not given.
 #[utoipa::path(post, path = "/api/workflow/test", tag = "workflows",
-    request_body(content = Object, description = "WorkflowTestRequest: name, version, workflowDef, input, correlationId, \
+    request_body(content = crate::api::bodies::WorkflowTestRequest, description = "WorkflowTestRequest: name, version, workflowDef, input, correlationId, \
         taskRefToMockOutput {reference: [{status, output, executionTime, queueWaitTime}]} (one for each attempt, the last for all that follow), \
         subWorkflowTestRequest {reference: WorkflowTestRequest}"),
     responses((status = 200, body = crate::api::shapes::Workflow, description = "Workflow with its tasks"), (status = 400, description = "Invalid, or endless"),
