@@ -311,6 +311,17 @@ pub(super) struct Plugin {
     uploaded_at: i64,
 }
 
+/// One event of a stream, as browsers read it.
+#[derive(ToSchema)]
+pub(super) struct ServerSentEvent {
+    /// Pass it as `Last-Event-ID` to read on.
+    id: String,
+    /// What happened, as in `task.completed`.
+    event: String,
+    /// JSON: the entry of the feed.
+    data: String,
+}
+
 /// A stretch of a log.
 #[derive(ToSchema)]
 pub(super) struct LogLines {

@@ -32,7 +32,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         ("Last-Event-ID" = Option<u64>, Header, description = "The same, as browsers send it; wins over `after`"),
         ("workflow_id" = Option<String>, Query, description = "Only entries of this workflow"),
         ("follow" = Option<bool>, Query, description = "false = what is kept until now, from the first on unless `after` is given, and no more; default true")),
-    responses((status = 200, content_type = "text/event-stream", body = String, description = "Goes on until the manager ends or the caller leaves, unless `follow` is false"),
+    responses((status = 200, content_type = "text/event-stream", body = crate::api::shapes::ServerSentEvent, description = "Goes on until the manager ends or the caller leaves, unless `follow` is false"),
         (status = 400, description = "Invalid"), (status = 503, description = "Too many listeners")))]
 async fn events(
     State(state): State<ApiState>,
