@@ -23,7 +23,9 @@ REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--packages", type=Path, required=True, help="folder with first/ and second/, packages of two versions")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--prepare", action="store_true", help="only make the guests' root, where it is not there yet")
+    what.add_argument("--packages", type=Path, help="folder with first/ and second/, packages of two versions")
     parser.add_argument("--keep", action="store_true", help="keep the guests' folder, also when all went well")
     parser.add_argument("--until", help="stop after the story of this name")
     parser.add_argument("--deadline", type=float, metavar="EPOCH_S", help="begin no story after this moment, and say which were left out")
@@ -31,6 +33,9 @@ def main() -> int:
     if os.geteuid() != 0:
         print("make test-packages needs root: it makes a root file system for its guests. Try: sudo make test-packages", file=sys.stderr)
         return 2
+    if given.prepare:
+        image.cached()
+        return 0
     began = time.monotonic()
     say("== The packages by themselves ==")
     checks.all_checks(given.packages / "first")
