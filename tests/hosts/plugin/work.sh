@@ -11,7 +11,7 @@ count)
     seconds=$(value seconds)
     echo begin >>"/var/tmp/host-story-$mark"
     n=0
-    while [ "$n" -lt "$seconds" ]; do
+    while [ "$n" -lt "$seconds" ] && [ ! -e "/var/tmp/host-story-$mark-enough" ]; do
         n=$((n + 1))
         echo "line $n"
         sleep 1
