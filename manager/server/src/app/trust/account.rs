@@ -64,6 +64,7 @@ impl App {
     /// # Errors
     /// When RabbitMQ or the store cannot be asked; what is left is tried again.
     pub(crate) async fn remove_left_accounts(&self) -> Result<(), AppError> {
+        let mut left = Ok(());
         for document in self.read(|store| store.documents(None, DocumentKind::AccountToRemove)).await? {
             // A name that cannot be read is nobody's.
             let Ok(agent) = document.name.parse::<AgentId>() else { continue };
@@ -72,11 +73,14 @@ impl App {
                 self.forget_account(&document.tenant, &agent).await?;
                 continue;
             }
-            let removed = self.remove_account(&document.tenant, &agent).await;
-            removed.map_err(|error| AppError::Unavailable { reason: conductor_boot::report(&error).to_string() })?;
+            // One that cannot be removed keeps no other.
+            if let Err(error) = self.remove_account(&document.tenant, &agent).await {
+                left = Err(AppError::Unavailable { reason: format!("{agent}: {}", conductor_boot::report(&error)) });
+                continue;
+            }
             tracing::info!(target: "audit", %agent, "the user on RabbitMQ of an agent that was forgotten or revoked is removed");
         }
-        Ok(())
+        left
     }
 
     /// Whether an agent of that name was let in again meanwhile, so that the user is its own.
