@@ -114,14 +114,15 @@ impl Effects {
         fs::write(self.gates.join(gate), "").expect("a gate can be opened");
     }
 
-    /// Everything so far, in order.
+    /// Everything so far, in order. The last line counts when it ends: a reader may see one that crosses a page's end by half.
     ///
     /// # Panics
     /// When a line is broken.
     #[must_use]
     pub fn all(&self) -> Vec<Effect> {
         let text = fs::read_to_string(&self.file).unwrap_or_default();
-        text.lines().map(|line| parse(line).unwrap_or_else(|| panic!("not a line of effects: {line:?}"))).collect()
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        whole.lines().map(|line| parse(line).unwrap_or_else(|| panic!("not a line of effects: {line:?}"))).collect()
     }
 
     /// How often each task was begun.
