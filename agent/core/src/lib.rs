@@ -10,6 +10,7 @@
 //!              └─cancel, too late─┴── cancel ──┴──────────┘
 //! ```
 
+mod fill;
 pub mod ledger;
 pub mod limits;
 mod outcome;
@@ -19,6 +20,7 @@ mod recovery;
 mod reported;
 pub mod step;
 
+pub use fill::Fill;
 pub use ledger::Ledger;
 pub use record::{ProcessMark, Record, TaskKey, TaskResult};
 pub use recovery::{Fate, Orphan, Recovered};

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use conductor_agent_core::{ProcessMark, TaskKey};
+use conductor_agent_log::Mask;
 use conductor_model::{LogStream, Outcome, TaskId, TenantName};
 use conductor_plugin::Mode;
 use serde_json::value::to_raw_value;
@@ -18,7 +19,6 @@ use super::{Exit, fail, runtime};
 use crate::ctx::{Manager, server};
 use crate::policy::PolicyFile;
 use crate::runner::job::new_token;
-use crate::runner::mask::Mask;
 use crate::runner::{BaseEnvironment, Ending, Folders, Host, Job, Outlet, Stop, Voice, oneshot, persistent};
 use crate::sys::reaper::Reaper;
 use crate::{daemon, plugins};

@@ -4,13 +4,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
-use conductor_agent_core::TaskKey;
+use conductor_agent_core::{Fill, TaskKey};
 use conductor_model::TenantName;
 use conductor_wire::amqp::{TaskEvent, TaskEventKind};
 use serde_json::value::RawValue;
 use tokio::sync::Notify;
 
-use super::message::{Fill, json};
+use super::message::json;
 use crate::runner_link::frames::Outgoing;
 use crate::runner_link::message::{Taken, ToRunner};
 

@@ -13,8 +13,6 @@ pub mod environment;
 pub mod job;
 pub mod killer;
 mod launch;
-pub mod lines;
-pub mod mask;
 pub mod oneshot;
 pub mod outlet;
 pub mod persistent;

@@ -1,13 +1,8 @@
 //! Where a running task's words go.
 
-use std::borrow::Cow;
-
 use conductor_agent_core::ProcessMark;
 use conductor_model::LogStream;
 use conductor_model::limits::{LOG_LINE_BYTES_MAX, TASK_LOG_BYTES_MAX};
-
-use super::lines::Line;
-use super::mask::Mask;
 
 /// Room for the mark of a line that was cut.
 const CUT_MARK_BYTES: usize = 64;
@@ -35,25 +30,6 @@ pub struct Log {
 }
 
 impl Log {
-    /// Passes on a line of a plugin without the task's secrets, and gives it back.
-    pub fn line(&mut self, outlet: &dyn Outlet, mask: &Mask, stream: LogStream, line: &Line<'_>) -> String {
-        // Where a line was cut, a secret may have been cut too.
-        let told = if line.beyond > 0 { mask.tellable(line.bytes) } else { line.bytes.len() };
-        let mut text = String::from_utf8_lossy(&line.bytes[..told]).into_owned();
-        if text.ends_with('\r') {
-            text.pop();
-        }
-        if let Cow::Owned(blotted) = mask.blot(&text) {
-            text = blotted;
-        }
-        let cut = line.beyond + line.bytes.len() - told;
-        if cut > 0 {
-            text.push_str(&format!(" [… {cut} bytes cut]"));
-        }
-        self.text(outlet, stream, text.clone());
-        text
-    }
-
     /// Passes on a line.
     pub fn text(&mut self, outlet: &dyn Outlet, stream: LogStream, mut text: String) {
         if text.len() > LOG_LINE_BYTES_MAX + CUT_MARK_BYTES {
@@ -98,7 +74,6 @@ pub(super) mod tests {
     use std::cell::RefCell;
 
     use super::*;
-    use crate::runner::lines::Lines;
 
     /// Keeps what it hears.
     #[derive(Default)]
@@ -111,19 +86,5 @@ pub(super) mod tests {
         fn progress(&self, _percent: Option<f64>, _message: Option<String>) {}
         fn started(&self, _process: Option<ProcessMark>) {}
         fn properties(&self) {}
-    }
-
-    #[test]
-    fn a_secret_on_the_edge_of_a_line_that_is_cut_does_not_show_its_beginning() {
-        let mask = Mask::new(&["s3cret-of-many-letters".to_owned()]);
-        for shown in 0..=22 {
-            let mut lines = Lines::new(LOG_LINE_BYTES_MAX);
-            let (heard, mut log) = (Heard::default(), Log::default());
-            let written = format!("{}s3cret-of-many-letters and more\n", "x".repeat(LOG_LINE_BYTES_MAX - shown));
-            lines.feed(written.as_bytes(), |line| drop(log.line(&heard, &mask, LogStream::Stdout, &line)));
-            let told = heard.0.take().pop().unwrap();
-            assert!(!told.contains("s3"), "{shown}: {}", &told[told.len() - 60..]);
-            assert!(told.ends_with("bytes cut]"), "{shown}");
-        }
     }
 }

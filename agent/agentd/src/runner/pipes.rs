@@ -4,12 +4,11 @@ use std::cell::RefCell;
 use std::io::{ErrorKind, Seek, Write};
 use std::os::fd::OwnedFd;
 
+use conductor_agent_log::{Line, Lines};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::pipe2;
 use tokio::net::unix::pipe::{Receiver, Sender};
-
-use super::lines::{Line, Lines};
 
 /// Bytes read at once. Of the shortest lines there are, a chunk is some thousand: as many as the log may hold beyond its
 /// limit before reading stops.

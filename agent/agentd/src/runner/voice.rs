@@ -4,12 +4,11 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use conductor_agent_log::{Line, Mask, told};
 use conductor_model::LogStream;
 use conductor_wire::plugin_io::PluginEvent;
 
 use super::collector::{Collector, Heard};
-use super::lines::Line;
-use super::mask::Mask;
 use super::outlet::{Log, Outlet};
 
 /// Most characters that are quoted of what is no event.
@@ -50,10 +49,11 @@ impl Voice {
 
     /// A line of standard output or standard error.
     pub fn output_line(&self, stream: LogStream, line: &Line<'_>) {
-        let text = self.log.borrow_mut().line(&*self.outlet, &self.mask, stream, line);
+        let text = told(line, &self.mask);
         if stream == LogStream::Stderr {
             self.said.borrow_mut().note_stderr(&text);
         }
+        self.log.borrow_mut().text(&*self.outlet, stream, text);
     }
 
     /// A line of the event channel. Gives back what only the runner can handle: that the task is done.

@@ -1,19 +1,16 @@
 //! One agent's part of the runner process: its tasks, and what is kept of them until the agent has it.
 //!
-//! [`line`] is the connection to the agent, [`spool`] keeps log lines, [`outlet`] is what a running task speaks through,
+//! [`line`] is the connection to the agent, [`Spool`] keeps log lines, [`outlet`] is what a running task speaks through,
 //! [`serve`] takes connections and orders, [`transfer`] moves files of tasks, [`process`] is the runner from start to end, [`renewal`] what
 //! it keeps over its own end.
 
 pub mod line;
-mod meter;
 pub mod outlet;
 mod pour;
 pub mod process;
 pub mod renewal;
 mod result;
-mod segment;
 pub mod serve;
-pub mod spool;
 pub mod transfer;
 
 use std::cell::RefCell;
@@ -25,6 +22,7 @@ use std::time::Duration;
 
 use conductor_agent_core::policy::Ask;
 use conductor_agent_core::{TaskKey, TaskResult};
+use conductor_agent_log::{Mask, Spool};
 use conductor_model::{AgentId, Outcome};
 use conductor_plugin::Mode;
 use serde::{Deserialize, Serialize};
@@ -33,7 +31,6 @@ use tokio::sync::{Mutex, Notify, watch};
 
 use super::environment::{PERSISTENT_MARK, TASK_MARK};
 use super::job::new_token;
-use super::mask::Mask;
 use super::{BaseEnvironment, Ending, Folders, Host, Job, Plugin, Stop, Voice, killer, oneshot, persistent};
 use crate::ctx::{Manager, server};
 use crate::plugins;
@@ -45,7 +42,6 @@ use crate::sys::reaper::Reaper;
 use line::AgentLine;
 use outlet::ToAgent;
 use result::result_of;
-use spool::Spool;
 
 /// Most plugins whose manifests are kept read.
 const PLUGINS_MAX: usize = 64;

@@ -5,14 +5,13 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use conductor_agent_core::{ProcessMark, TaskKey};
+use conductor_agent_log::Waiting;
 use conductor_model::{LogLine, LogStream, TenantName, Timestamp};
 use serde_json::{Map, Value};
 use tokio::task::AbortHandle;
 
 use super::Desk;
-use super::spool::Waiting;
 use crate::clock;
-use crate::link::message::json;
 use crate::runner::{Outlet, Voice};
 use crate::runner_link::message::FromRunner;
 
@@ -124,7 +123,7 @@ impl Outlet for ToAgent {
         let is_debug = stream == LogStream::Event && text.starts_with(DEBUG_START);
         let now = clock::now();
         let line = LogLine { task_id: self.key.task_id, seq, at: now, stream, text };
-        desk.spool.borrow_mut().push(Waiting { tenant: self.tenant.clone(), is_debug, json: json(&line) }, now);
+        desk.spool.borrow_mut().push(Waiting::new(self.tenant.clone(), is_debug, &line), now);
         desk.pour.notify_one();
     }
 

@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
+use conductor_agent_log::Line;
 use conductor_model::definition::ResourceLimits;
 use conductor_model::limits::LOG_LINE_BYTES_MAX;
 use conductor_model::{LogStream, Outcome};
@@ -19,7 +20,6 @@ use crate::runner::environment::WORKER_MARK;
 use crate::runner::job::{Host, Job, Plugin, new_token};
 use crate::runner::killer;
 use crate::runner::launch::{self, Invocation};
-use crate::runner::lines::Line;
 use crate::runner::oneshot::{EVENT_LINE_BYTES_MAX, cannot_start, leave, out_of_memory};
 use crate::runner::pipes::LinePipe;
 use crate::sys::cgroup::TaskCgroup;

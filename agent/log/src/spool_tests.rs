@@ -3,14 +3,13 @@
 use std::cell::Cell;
 
 use super::*;
-use crate::link::message::json;
 use conductor_model::{LogLine, LogStream, TaskId};
 
 const NOW: Timestamp = Timestamp(7);
 
 fn line(seq: u64, text: &str, is_debug: bool) -> Waiting {
     let line = LogLine { task_id: TaskId(uuid::Uuid::nil()), seq, at: NOW, stream: LogStream::Stdout, text: text.to_owned() };
-    Waiting { tenant: TenantName::default_tenant(), is_debug, json: json(&line) }
+    Waiting::new(TenantName::default_tenant(), is_debug, &line)
 }
 
 /// Sends and takes everything.

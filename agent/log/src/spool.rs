@@ -13,12 +13,13 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
+use conductor_agent_core::Fill;
 use conductor_model::{TenantName, Timestamp};
 use serde_json::value::RawValue;
 
-use super::meter::Meter;
-use super::segment::{Marks, Segment, read_lines, remove, shed_segment, write_line, write_lines, written_bytes};
-use crate::link::message::Fill;
+use crate::meter::Meter;
+use crate::segment::{Marks, Segment, read_lines, remove, shed_segment, write_line, write_lines, written_bytes};
+use crate::waiting::Waiting;
 
 /// Most bytes of lines that wait in memory.
 const MEMORY_BYTES_MAX: usize = 512 * 1024;
@@ -34,17 +35,6 @@ const PENDING_BYTES_MAX: usize = 64 * 1024;
 const DROPPED: &str = "log lines";
 /// Ending of segment files.
 const ENDING: &str = "lines";
-
-/// A log line on its way.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Waiting {
-    /// Owner of the task.
-    pub tenant: TenantName,
-    /// Whether it is dropped before others.
-    pub is_debug: bool,
-    /// The `LogLine`.
-    pub json: String,
-}
 
 /// How bytes come into a file.
 type Write = fn(&mut File, &[u8]) -> io::Result<()>;

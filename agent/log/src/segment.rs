@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 use conductor_model::{LogLine, LogStream, TaskId, TenantName, Timestamp};
 use serde::Deserialize;
 
-use super::spool::Waiting;
-use crate::link::message::json;
+use crate::waiting::Waiting;
 
 /// Marks a debug line in a segment file.
 const DEBUG_MARK: &str = "d";
@@ -67,7 +66,7 @@ impl Marks {
         all.map(|(task_id, Dropped { tenant, seq, count, at })| {
             let text = format!("[{count} {what} were dropped: they could not be sent, and this host keeps no more]");
             let line = LogLine { task_id, seq, at, stream: LogStream::Event, text };
-            Waiting { tenant, is_debug: false, json: json(&line) }
+            Waiting::new(tenant, false, &line)
         })
         .collect()
     }
@@ -103,8 +102,9 @@ pub(super) fn write_lines<'a>(path: &Path, lines: impl Iterator<Item = &'a Waiti
 /// JSON has no line ends of its own.
 pub(super) fn write_line(out: &mut impl Write, line: &Waiting) -> io::Result<u64> {
     let mark = if line.is_debug { DEBUG_MARK } else { PLAIN_MARK };
-    let tenant = line.tenant.as_str();
-    writeln!(out, "{mark} {tenant} {}", line.json)?;
+    for piece in [mark, " ", line.tenant.as_str(), " ", &line.json, "\n"] {
+        out.write_all(piece.as_bytes())?;
+    }
     Ok(written_bytes(line))
 }
 
