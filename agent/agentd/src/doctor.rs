@@ -14,7 +14,8 @@ use reqwest::Url;
 use crate::clock;
 use crate::cmd::runtime;
 use crate::identity::{self, Identity};
-use crate::link::{note, probe};
+use crate::link::note;
+use crate::link::probe::{self, ProbeError};
 use crate::policy::{self, PolicyFile};
 use crate::settings::{DEFAULT_FILE, Settings, service_socket};
 use crate::sys::confine::can_limit_paths;
@@ -131,7 +132,16 @@ async fn broker(settings: &Settings, identity: &Identity, findings: &mut Finding
     match probe::log_in(&url, identity).await {
         Ok(()) => findings.good("RabbitMQ", format!("lets this agent in at {url}")),
         Err(error) => {
-            let fix = "open the way to it in packet filters; `conductor-manager doctor` on the manager's host looks at RabbitMQ itself";
+            let fix = match error {
+                ProbeError::Silent | ProbeError::Away(_) => {
+                    "open the way to it in packet filters; `conductor-manager doctor` on the manager's host looks at RabbitMQ itself"
+                }
+                ProbeError::Untrusted(_) | ProbeError::Foreign(_) => {
+                    "conductor-manager setup, on the manager's host, which has RabbitMQ show a certificate of its authority; or set \
+                     broker.agent_url there to where RabbitMQ is"
+                }
+                ProbeError::Refused(_) => JOIN_AGAIN,
+            };
             findings.bad("RabbitMQ", format!("{url}: {}", report(&error)), fix);
         }
     }

@@ -12,6 +12,7 @@ mod brokers;
 mod cancel;
 mod cut_off;
 mod dev_stack;
+mod doctors;
 mod events;
 mod everything_killed;
 mod fixtures;
