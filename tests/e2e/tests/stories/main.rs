@@ -25,4 +25,5 @@ mod runner_away;
 mod sdk_programs;
 mod sdk_worker;
 mod secrets;
+mod vetoes;
 mod working_day;
