@@ -21,7 +21,7 @@ fn recorded(version: u16) -> BTreeMap<String, String> {
     paths
         .filter_map(|path| {
             let name = path.file_name()?.to_str()?.strip_suffix(".json")?.to_owned();
-            Some((name, fs::read_to_string(&path).unwrap()))
+            Some((name, fs::read_to_string(&path).expect("a fixture can be read")))
         })
         .collect()
 }
@@ -32,7 +32,7 @@ fn read<T: DeserializeOwned>(name: &str, text: &str) -> T {
 
 /// What is read and written again says what it said: nothing is lost, and nothing is added but `added`.
 fn same<T: Serialize>(name: &str, text: &str, read_back: &T, added: &Value) {
-    let (mut was, is): (Value, Value) = (read(name, text), serde_json::to_value(read_back).unwrap());
+    let (mut was, is): (Value, Value) = (read(name, text), serde_json::to_value(read_back).expect("a message can be written"));
     if let (Some(was), Some(added)) = (was.as_object_mut(), added.as_object()) {
         was.extend(added.clone());
     }
