@@ -23,12 +23,12 @@ test: install-missing lint build ## Formatting, lints and all tests, against a r
 	@scripts/run-tests
 	@examples/plugins/test.sh $(TARGET)/debug
 
-test-packages: ## Install the packages on real hosts, in qemu, and break them; needs root
+test-packages: ## Install the packages on real hosts, in qemu, and break them; needs root; ONLY="disk_full …" plays some stories
 	@test "$$(id -u)" -eq 0 || { echo "make test-packages needs root: it makes a root file system for its hosts. Try: sudo make test-packages" >&2; exit 2; }
 	@scripts/install-missing --packages
 	cargo xtask dist --quick --out $(TARGET)/packages/first
 	cargo xtask dist --quick --revision 2 --out $(TARGET)/packages/second
-	@python3 tests/hosts/run.py --packages $(TARGET)/packages $(if $(DEADLINE),--deadline $(DEADLINE))
+	@python3 tests/hosts/run.py --packages $(TARGET)/packages $(if $(DEADLINE),--deadline $(DEADLINE)) $(if $(ONLY),--only $(ONLY))
 
 lint: ## Formatting, clippy without warnings, and the crates that must stay pure
 	cargo fmt --all --check

@@ -1,8 +1,10 @@
 """What can be said of the packages without a host: their lint, their sums, what is in them, how hard the units are."""
 
 import re
+import shutil
 import subprocess
 import tarfile
+import tempfile
 from pathlib import Path
 
 from guest import Failed
@@ -12,11 +14,15 @@ REPOSITORY = Path(__file__).resolve().parent.parent.parent
 # Least exposure that each unit's job allows, as systemd counts it from 0 to 10.
 EXPOSURE_MAX = {"conductor-agent.service": 2.0, "conductor-agent@.service": 2.0, "conductor-manager.service": 2.0}
 IN_THE_AGENTS = [
-    "usr/bin/conductor-agent", "usr/lib/systemd/system/conductor-agent.service",
+    "usr/bin/conductor-agent", "usr/lib/systemd/system/conductor-agent.service", "usr/lib/systemd/system/conductor-agent@.service",
     "usr/lib/systemd/system/conductor-runner@.service", "usr/lib/sysusers.d/conductor-agent.conf",
     "usr/share/man/man8/conductor-agent.8.gz", "etc/conductor/agent.toml",
     "usr/share/bash-completion/completions/conductor-agent", "usr/share/doc/conductor-agent/sbom.cdx.json",
 ]
+
+
+# Each unit as an operator starts it.
+UNITS = ["conductor-agent.service", "conductor-agent@management.service", "conductor-runner@conductor-agent.service", "conductor-manager.service"]
 
 
 def run(*words: str) -> str:
@@ -27,6 +33,7 @@ def run(*words: str) -> str:
 def all_checks(packages: Path) -> None:
     sums_are_right(packages)
     agents_files_are_there(packages)
+    units_are_well_formed(packages)
     units_are_hard()
     lint_is_clean(packages)
 
@@ -45,6 +52,19 @@ def agents_files_are_there(packages: Path) -> None:
     for name in IN_THE_AGENTS:
         for kind, listing in (("deb", deb), ("rpm", rpm), ("tar.gz", tar)):
             expect(f"/{name}" in listing, f"{name} is not in the {kind}:\n{listing}")
+
+
+def units_are_well_formed(packages: Path) -> None:
+    """systemd understands every line of the units as they are packed, and finds the programs that they start."""
+    with tempfile.TemporaryDirectory() as root:
+        for name in ("agent", "manager"):
+            run("dpkg-deb", "--extract", str(next(packages.glob(f"conductor-{name}_*.deb"))), root)
+        # What sends a runner its signal is the host's.
+        (Path(root) / "bin").mkdir()
+        shutil.copy("/bin/kill", Path(root) / "bin/kill")
+        for unit in UNITS:
+            said = run("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", f"--root={root}", unit)
+            expect(said == "", f"systemd finds fault with {unit}:\n{said}")
 
 
 def units_are_hard() -> None:

@@ -27,6 +27,7 @@ def main() -> int:
     what.add_argument("--prepare", action="store_true", help="only make the guests' root, where it is not there yet")
     what.add_argument("--packages", type=Path, help="folder with first/ and second/, packages of two versions")
     parser.add_argument("--keep", action="store_true", help="keep the guests' folder, also when all went well")
+    parser.add_argument("--only", nargs="+", metavar="STORY", help="beside those that all others begin with, play these alone")
     parser.add_argument("--until", help="stop after the story of this name")
     parser.add_argument("--deadline", type=float, metavar="EPOCH_S", help="begin no story after this moment, and say which were left out")
     given = parser.parse_args()
@@ -36,6 +37,9 @@ def main() -> int:
     if given.prepare:
         image.cached()
         return 0
+    unknown = set(given.only or ()) - {story.__name__ for story in stories.ALL}
+    if unknown:
+        parser.error(f"no such story: {', '.join(sorted(unknown))}; there are: {', '.join(story.__name__ for story in stories.ALL)}")
     began = time.monotonic()
     say("== The packages by themselves ==")
     checks.all_checks(given.packages / "first")
@@ -51,9 +55,10 @@ def main() -> int:
         world = World(folder, made, folder / "parcels.img")
         try:
             step("boot", world.switch_on)
-            for place, story in enumerate(stories.ALL):
+            chosen = [story for story in stories.ALL if story in stories.FIRST or not given.only or story.__name__ in given.only]
+            for place, story in enumerate(chosen):
                 if given.deadline and time.time() > given.deadline:
-                    say("== no time is left for: " + ", ".join(left.__name__.replace("_", " ") for left in stories.ALL[place:]) + " ==")
+                    say("== no time is left for: " + ", ".join(left.__name__.replace("_", " ") for left in chosen[place:]) + " ==")
                     break
                 step(story.__name__, lambda story=story: story(world))
                 done += 1

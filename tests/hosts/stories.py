@@ -3,34 +3,17 @@
 import re
 import time
 
-from guest import Failed, Guest
+from packaged import install, management_worker, remove_and_purge, rpm_of_the_manager, rpms
 from world import PARCELS, World, expect, say, together
 
 # What is shipped may use 8 MiB and 0.1 % of a processor at rest, which `make bench` measures: packages for these stories are
 # hardly optimised, and the hosts emulated.
 AGENT_RSS_KIB_MAX = 16 * 1024
 REST_S = 30
+# Less than an agent wants to have free, and enough for the host itself to go on.
+LEFT_BYTES = 32 * 1024**2
 # Longer than it takes to upgrade both hosts.
 LONG_S = 900
-
-
-def install(world: World) -> None:
-    """apt installs what was built. An agent without an identity idles and nothing fails."""
-    first = f"{PARCELS}/first"
-    together(
-        lambda: world.manager.do(f"apt-get install -y {first}/conductor-manager_*.deb {first}/conductor-cli_*.deb", deadline_s=300),
-        lambda: world.agent.do(f"apt-get install -y {first}/conductor-agent_*.deb", deadline_s=300),
-    )
-    world.agent.do("systemctl is-enabled conductor-agent.service")
-    state = world.agent.do("systemctl show --property=ActiveState,ConditionResult,Result conductor-agent.service")
-    expect("ActiveState=inactive" in state and "ConditionResult=no" in state and "Result=success" in state, state)
-    expect(world.agent.do("systemctl --failed --no-legend").strip() == "", "a unit failed on the agent's host")
-    say("  " + world.agent.do("conductor-agent --version").strip())
-    expect("static" in world.agent.do("conductor-agent --version"), "the agent is not static")
-    world.agent.do("man -w conductor-agent 2>/dev/null || test -s /usr/share/man/man8/conductor-agent.8.gz")
-    # Whoever looks is told what is missing, and what to do.
-    doctor = world.agent.run("conductor-agent doctor")
-    expect(doctor.code == 1 and "→" in doctor.stdout, doctor)
 
 
 def setup(world: World) -> None:
@@ -244,53 +227,12 @@ def revoke(world: World) -> None:
     world.wait_for_agent("edge", "active")
 
 
-def remove_and_purge(world: World) -> None:
-    """Removing leaves the data, purging takes it away; nothing of it runs any more."""
-    together(
-        lambda: goes_without_a_trace(
-            world.agent, "conductor-agent", "/var/lib/conductor-agent", "/etc/conductor/agent-policy.toml"),
-        lambda: goes_without_a_trace(
-            world.manager, "conductor-manager", "/var/lib/conductor", "/etc/rabbitmq/conf.d/50-conductor.conf"),
-    )
-
-
-def goes_without_a_trace(guest: Guest, name: str, data: str, beside: str) -> None:
-    guest.do(f"test -e {beside} || echo '' > {beside}")
-    guest.do(f"apt-get remove -y {name}", deadline_s=300)
-    guest.do(f"test -d {data} && test -e /etc/conductor/{name.removeprefix('conductor-')}.toml")
-    left = guest.run(f"pgrep -a -f '^/usr/bin/{name}'")
-    expect(left.code != 0, f"{name} still runs after it was removed:\n{left.stdout}")
-    guest.do(f"apt-get purge -y {name}", deadline_s=300)
-    guest.do(f"! test -e {data} && ! test -e /etc/conductor/{name.removeprefix('conductor-')}.toml")
-    guest.do(f"! test -e {beside} && ! test -e /etc/rabbitmq/conductor")
-    expect(guest.do("systemctl --failed --no-legend").strip() == "", f"a unit failed after {name} was purged")
-
-
-def rpms(world: World) -> None:
-    """The RPMs go in with rpm, their scripts make accounts and folders, the unit starts, and all goes again."""
-    guest = world.agent
-    # This root is Debian's, whose packages rpm does not know: hence no dependencies.
-    guest.do(f"rpm --install --nodeps {PARCELS}/first/conductor-agent-*.rpm", deadline_s=300)
-    guest.do("getent passwd conductor-agent && getent group conductor-runner")
-    guest.do("test -d /var/lib/conductor-agent && test -d /run/conductor-runner")
-    guest.do("rpm --verify --nodeps conductor-agent")
-    guest.do("systemctl is-enabled conductor-agent.service")
-    guest.do("systemctl start conductor-runner@conductor-agent.service && systemctl is-active conductor-runner@conductor-agent.service")
-    guest.do("echo slots = 3 >> /etc/conductor/agent.toml")
-    guest.do(f"rpm --upgrade --nodeps {PARCELS}/second/conductor-agent-*.rpm", deadline_s=300)
-    expect("slots = 3" in guest.do("cat /etc/conductor/agent.toml"), "the upgrade took a changed setting away")
-    guest.do("rpm --erase --nodeps conductor-agent", deadline_s=300)
-    guest.do("! test -e /usr/bin/conductor-agent && test -d /var/lib/conductor-agent")
-    guest.do(f"rpm --install --nodeps {PARCELS}/first/conductor-cli-*.rpm && conductor --version")
-
-
 def site_deploy(world: World) -> None:
     """Two further agents on the host, one with tasks of another user, and the demo's workflow over the three of them."""
     world.agent.do("useradd --system deploy && systemctl enable --now conductor-runner@deploy.service")
     for name, role, settings in (("second", "web", ""), ("third", "control", '[runner]\nuser = "deploy"\n')):
         string = world.json("agents", "token", "create", "--label", f"role={role}")["enrolment_string"]
-        world.agent.write(f"/etc/conductor/agent-{name}.toml", f'id = "{name}"\ndata_dir = "/var/lib/conductor-agent-{name}"\nslots = 4\n{settings}')
-        world.agent.do(f"install -d -o conductor-agent -g conductor-agent -m 711 /var/lib/conductor-agent-{name}")
+        world.agent.write(f"/etc/conductor/agent-{name}.toml", f'id = "{name}"\nslots = 4\n{settings}')
         world.agent.do(f"conductor-agent enroll --config /etc/conductor/agent-{name}.toml {string}")
         world.agent.do(f"systemctl start conductor-agent@{name}.service")
         world.wait_for_agent(name, "active")
@@ -311,6 +253,26 @@ def site_deploy(world: World) -> None:
     stop = world.wait_for_end(world.start("site_stop", host_a=output["host_a"], host_b=output["host_b"]), deadline_s=600)
     expect(stop["status"] == "COMPLETED", f"site_stop: {stop['status']}")
     world.agent.do("systemctl stop conductor-agent@second.service conductor-agent@third.service")
+
+
+def disk_full(world: World) -> None:
+    """The disk under the agent's data fills up: the agent says so and is given nothing; with room again, what waited runs."""
+    data = "/var/lib/conductor-agent"
+    free = int(world.agent.do(f"echo $(( $(stat -f -c '%a * %S' {data}) ))"))
+    world.agent.do(f"fallocate -l {free - LEFT_BYTES} {data}/filler")
+    try:
+        world.wait_for_agent("edge", "draining")
+        shown = world.conductor("agents", "get", "edge")
+        expect("less than 64 MiB are free for" in shown, f"nothing tells why the agent takes nothing:\n{shown}")
+        run = world.start("count", mark="disk-full", seconds=2)
+        task = world.workflow(run)["tasks"][0]
+        why = world.conductor("tasks", "why", task["taskId"])
+        expect(task["status"] == "SCHEDULED" and "less than 64 MiB are free for" in why, f"{task}\n{why}")
+        expect(world.agent.run("test -e /var/tmp/host-story-disk-full").code != 0, "the task began on a full disk")
+    finally:
+        world.agent.do(f"rm -f {data}/filler")
+    counted_once(world, run, "disk-full", 2)
+    world.wait_for_agent("edge", "active")
 
 
 def figures_at_rest(world: World) -> None:
@@ -342,5 +304,8 @@ def ticks(stat: str) -> int:
 # The first ones matter most: where time is short, the last are left out.
 ALL = [
     install, setup, join, work, cordoned, restart_in_mid_task, killed_in_mid_task, upgraded_in_mid_task, out_of_memory, within_limits,
-    power_loss_of_the_agent, cut_network, revoke, power_loss_of_the_manager, figures_at_rest, site_deploy, remove_and_purge, rpms,
+    power_loss_of_the_agent, cut_network, revoke, power_loss_of_the_manager, disk_full, figures_at_rest, site_deploy, management_worker,
+    remove_and_purge, rpms, rpm_of_the_manager,
 ]
+# Without these no other can be played.
+FIRST = [install, setup, join]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use conductor_boot::doctor::Findings;
-use conductor_boot::{Loader, report};
+use conductor_boot::report;
 use conductor_model::Timestamp;
 use nix::unistd::User;
 use reqwest::Url;
@@ -14,12 +14,13 @@ use reqwest::Url;
 use crate::clock;
 use crate::cmd::runtime;
 use crate::identity::{self, Identity};
-use crate::link::{note, probe};
+use crate::instance::{self, ACCOUNT, Instance};
+use crate::link::note;
+use crate::link::probe::{self, ProbeError};
 use crate::policy::{self, PolicyFile};
-use crate::settings::{DEFAULT_FILE, Settings, service_socket};
+use crate::settings::{Settings, service_socket};
 use crate::sys::confine::can_limit_paths;
 
-const ACCOUNT: &str = "conductor-agent";
 const JOIN: &str = "conductor-agent enroll STRING, with a string that `conductor agents token create` prints";
 const JOIN_AGAIN: &str = "conductor-agent enroll --again STRING, then systemctl restart conductor-agent";
 const HOUR_MS: i64 = 60 * 60 * 1000;
@@ -33,9 +34,9 @@ const CONTROLLERS: &[&str] = &["memory", "cpu", "pids"];
 #[must_use]
 pub fn examine(file: Option<PathBuf>) -> Findings {
     let mut findings = Findings::default();
-    let instance = file.as_deref().and_then(instance_of);
-    let settings = match settings_of(file, instance.as_deref()) {
-        Ok(settings) => settings,
+    let instance = Instance::of(file.as_deref());
+    let settings: Settings = match instance::loader(file, None).load() {
+        Ok(loaded) => loaded.settings,
         Err(error) => {
             findings.bad("settings", report(&error).to_string(), "mend the file");
             return findings;
@@ -82,24 +83,11 @@ pub fn examine(file: Option<PathBuf>) -> Findings {
             runtime.block_on(broker(&settings, identity, &mut findings));
         }
     }
-    let unit = instance.map_or_else(|| "conductor-agent.service".to_owned(), |name| format!("conductor-agent@{name}.service"));
-    findings.unit("service", &unit);
+    findings.unit("service", &instance::unit_of(instance.as_ref()));
     let user = if settings.runner.user.is_empty() { ACCOUNT.to_owned() } else { settings.runner.user.clone() };
     runner(&settings, &user, &mut findings);
     controllers(&user, &mut findings);
     findings
-}
-
-/// The instance of the service whose settings are in such a file, as in `agent-NAME.toml`.
-fn instance_of(file: &Path) -> Option<String> {
-    let name = file.file_stem()?.to_str()?.strip_prefix("agent-")?;
-    (!name.is_empty()).then(|| name.to_owned())
-}
-
-/// The settings as the service has them: an instance keeps its data in a folder of its own.
-fn settings_of(file: Option<PathBuf>, instance: Option<&str>) -> Result<Settings, conductor_boot::SettingsError> {
-    let data_dir = instance.map(|name| format!("/var/lib/conductor-agent-{name}"));
-    Loader::new(DEFAULT_FILE).file(file).flag("--data-dir", "data_dir", data_dir).load().map(|loaded| loaded.settings)
 }
 
 /// Whether the manager knows this host's certificate.
@@ -131,7 +119,16 @@ async fn broker(settings: &Settings, identity: &Identity, findings: &mut Finding
     match probe::log_in(&url, identity).await {
         Ok(()) => findings.good("RabbitMQ", format!("lets this agent in at {url}")),
         Err(error) => {
-            let fix = "open the way to it in packet filters; `conductor-manager doctor` on the manager's host looks at RabbitMQ itself";
+            let fix = match error {
+                ProbeError::Silent | ProbeError::Away(_) => {
+                    "open the way to it in packet filters; `conductor-manager doctor` on the manager's host looks at RabbitMQ itself"
+                }
+                ProbeError::Untrusted(_) | ProbeError::Foreign(_) => {
+                    "conductor-manager setup, on the manager's host, which has RabbitMQ show a certificate of its authority; or set \
+                     broker.agent_url there to where RabbitMQ is"
+                }
+                ProbeError::Refused(_) => JOIN_AGAIN,
+            };
             findings.bad("RabbitMQ", format!("{url}: {}", report(&error)), fix);
         }
     }
@@ -267,22 +264,4 @@ fn delegated(user: &str) -> Option<String> {
         return None;
     }
     std::fs::read_to_string(Path::new("/sys/fs/cgroup").join(group).join("cgroup.controllers")).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_further_agent_is_looked_at_where_its_service_keeps_it() {
-        assert_eq!(instance_of(Path::new("/etc/conductor/agent-edge.toml")).as_deref(), Some("edge"));
-        for other in ["/etc/conductor/agent.toml", "/etc/conductor/agent-.toml", "/tmp/mine.toml"] {
-            assert_eq!(instance_of(Path::new(other)), None, "{other}");
-        }
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("agent-edge.toml");
-        std::fs::write(&file, "slots = 3\n").unwrap();
-        let settings = settings_of(Some(file), Some("edge")).unwrap();
-        assert_eq!((settings.slots, settings.data_dir), (3, PathBuf::from("/var/lib/conductor-agent-edge")));
-    }
 }

@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod facts;
 pub mod hold;
 pub mod identity;
+pub mod instance;
 pub mod journal;
 pub mod link;
 pub mod plugins;

@@ -11,6 +11,7 @@ use conductor_boot::report;
 use nix::unistd::User;
 use tokio::net::TcpStream;
 
+use crate::broker::probe::{self, ProbeError};
 use crate::config::{self, AgentAccounts, Flags, Settings};
 use crate::pki::good_until;
 use crate::{clock, health};
@@ -159,7 +160,7 @@ fn certificates(settings: &Settings, findings: &mut Findings) {
     }
 }
 
-/// Whether something listens where the broker should be.
+/// Whether RabbitMQ is where it should be, and lets the manager in.
 async fn broker(settings: &Settings, findings: &mut Findings) {
     let shown = settings.broker.url.to_string();
     let Some((host, port)) = settings.broker.url.host_and_port() else {
@@ -167,7 +168,7 @@ async fn broker(settings: &Settings, findings: &mut Findings) {
         return;
     };
     match tokio::time::timeout(ANSWER_MAX, TcpStream::connect((host.as_str(), port))).await {
-        Ok(Ok(_)) => findings.good("broker", format!("takes connections at {host}:{port}")),
+        Ok(Ok(_)) => log_in(settings, &shown, findings).await,
         Ok(Err(error)) => {
             let fix =
                 "systemctl restart rabbitmq-server, or set broker.url to where it is; `conductor-manager setup` mends both";
@@ -175,4 +176,31 @@ async fn broker(settings: &Settings, findings: &mut Findings) {
         }
         Err(_) => findings.bad("broker", format!("{host}:{port}: no answer"), "look for a packet filter on the way"),
     }
+}
+
+async fn log_in(settings: &Settings, shown: &str, findings: &mut Findings) {
+    // One that cannot be read is told among the certificates.
+    let own = std::fs::read_to_string(settings.pki_dir().join("ca.crt")).unwrap_or_default();
+    let error = match probe::log_in(&settings.broker, &own).await {
+        Ok(()) => return findings.good("broker", format!("lets the manager in at {shown}")),
+        Err(error) => error,
+    };
+    let fix = match error {
+        ProbeError::Authority(_) => {
+            "set broker.ca_file to a file with the authority of RabbitMQ's certificate, readable for `conductor`"
+        }
+        ProbeError::Away(_) => "systemctl restart rabbitmq-server, or set broker.url to where it is",
+        ProbeError::Untrusted(_) => {
+            "conductor-manager setup, which has RabbitMQ on this host show our certificate; for one elsewhere set broker.ca_file"
+        }
+        ProbeError::Foreign(_) => {
+            "set broker.url to amqps:// where RabbitMQ speaks TLS and to amqp:// where it does not, with the port of that: \
+             rabbitmq-diagnostics listeners"
+        }
+        ProbeError::Refused(_) => {
+            "conductor-manager setup, which mends the manager's account; or set broker.url to an account and a virtual host that \
+             are there: rabbitmqctl list_users, rabbitmqctl list_vhosts"
+        }
+    };
+    findings.bad("broker", format!("{shown}: {}", report(&error)), fix);
 }

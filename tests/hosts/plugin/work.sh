@@ -19,7 +19,7 @@ count)
     echo "{\"type\":\"output\",\"values\":{\"lines\":$n}}" >&3
     ;;
 whoami)
-    echo "{\"type\":\"output\",\"values\":{\"user\":\"$(id -un)\"}}" >&3
+    echo "{\"type\":\"output\",\"values\":{\"user\":\"$(id -un)\",\"host\":\"$(cat /proc/sys/kernel/hostname)\"}}" >&3
     ;;
 crowd)
     exec python3 -c 'import os, subprocess

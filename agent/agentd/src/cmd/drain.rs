@@ -2,11 +2,9 @@
 
 use std::path::PathBuf;
 
-use conductor_boot::Loader;
-
 use super::{Exit, fail};
-use crate::hold;
-use crate::settings::{DEFAULT_FILE, Settings};
+use crate::settings::Settings;
+use crate::{hold, instance};
 
 /// Where the agent is.
 #[derive(Debug, clap::Args)]
@@ -64,8 +62,7 @@ pub(super) fn end(place: Place) -> Exit {
 }
 
 fn data_dir(place: Place) -> Result<PathBuf, Exit> {
-    let dir = place.data_dir.map(|dir| dir.display().to_string());
-    let loader = Loader::new(DEFAULT_FILE).file(place.config).flag("--data-dir", "data_dir", dir);
+    let loader = instance::loader(place.config, place.data_dir);
     loader.load::<Settings>().map(|loaded| loaded.settings.data_dir).map_err(|error| fail(&error))
 }
 

@@ -3,17 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use conductor_boot::{Loader, report};
+use conductor_boot::report;
 use nix::unistd::User;
 use serde_json::{Value, json};
 
 use super::{Exit, fail};
 use crate::facts;
 use crate::identity::{self, Identity};
-use crate::settings::{DEFAULT_FILE, Settings};
-
-/// The account that the agent's service runs as.
-const ACCOUNT: &str = "conductor-agent";
+use crate::instance::{self, ACCOUNT};
+use crate::settings::Settings;
 
 /// Flags of `facts`.
 #[derive(Debug, clap::Args)]
@@ -40,9 +38,8 @@ enum Form {
 
 pub(super) fn main(arguments: Arguments) -> Exit {
     let Arguments { output, data_dir, facts_dir, config } = arguments;
-    let text = |path: Option<PathBuf>| path.map(|path| path.display().to_string());
-    let loader = Loader::new(DEFAULT_FILE).file(config);
-    let loader = loader.flag("--data-dir", "data_dir", text(data_dir)).flag("--facts-dir", "facts_dir", text(facts_dir));
+    let facts_dir = facts_dir.map(|path| path.display().to_string());
+    let loader = instance::loader(config, data_dir).flag("--facts-dir", "facts_dir", facts_dir);
     let settings: Settings = match loader.load() {
         Ok(loaded) => loaded.settings,
         Err(error) => return fail(&error),

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use conductor_boot::{Loader, init_logging};
+use conductor_boot::init_logging;
 use tokio::task::LocalSet;
 
 use super::{Exit, fail, own_name, runtime};
-use crate::daemon;
-use crate::settings::{DEFAULT_FILE, Settings};
+use crate::settings::Settings;
+use crate::{daemon, instance};
 
 /// Flags of `run`; each outranks the environment and the settings file.
 #[derive(Debug, clap::Args)]
@@ -46,12 +46,10 @@ fn label(text: &str) -> Result<(String, String), String> {
 }
 
 pub(super) fn main(arguments: Arguments) -> Exit {
-    let loader = Loader::new(DEFAULT_FILE)
-        .file(arguments.config)
+    let loader = instance::loader(arguments.config, arguments.data_dir)
         .flag("--id", "id", arguments.id)
         .flag("--manager", "manager", arguments.manager)
         .flag("--token", "token", arguments.token)
-        .flag("--data-dir", "data_dir", arguments.data_dir.map(|dir| dir.display().to_string()))
         .flag("--slots", "slots", arguments.slots);
     let mut settings: Settings = match loader.load() {
         Ok(loaded) => loaded.settings,

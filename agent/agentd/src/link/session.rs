@@ -1,4 +1,4 @@
-//! One connection to RabbitMQ after the other. The only module that knows lapin.
+//! One connection to RabbitMQ after the other, and what goes over it.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -17,12 +17,12 @@ use lapin::options::{
     BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicPublishOptions, BasicQosOptions,
     ConfirmSelectOptions,
 };
-use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
 use lapin::types::FieldTable;
-use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Consumer, Event};
+use lapin::{BasicProperties, Channel, Confirmation, Connection, Consumer, Event};
 use thiserror::Error;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use super::connect::connect;
 use super::outbox::{LogBatch, Outbox, Settle};
 use crate::clock;
 use crate::identity::Identity;
@@ -37,10 +37,6 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 const CONSUMER_TAG: &str = "agent";
 /// Delivery mode of messages that the broker keeps on disk.
 const PERSISTENT: u8 = 2;
-/// Parameters that every connection has. lapin keeps two rings of 32 frames each, which a busy agent touches whole: with frames of
-/// 16 KiB that is 1 MB, with the 128 KiB that most clients ask for 8 MB. Larger messages travel as several frames.
-const PARAMETERS: [(&str, &str); 3] = [("frame_max", "16384"), ("heartbeat", "30"), ("connection_timeout", "10000")];
-
 /// Why a session ended.
 #[derive(Debug, Error)]
 pub enum SessionError {
@@ -150,13 +146,7 @@ async fn open<A: Agent + 'static>(
     slots: u32,
 ) -> Result<(Connection, Session<A>), SessionError> {
     let step = |step| move |source| SessionError::Broker { step, source };
-    let name = format!("conductor-agent {}", welcome.id);
-    let properties = ConnectionProperties::default().with_connection_name(name.into());
-    let uri = with_parameters(&welcome.amqp_url);
-    let runtime = lapin::runtime::default_runtime()
-        .map_err(|error| step("connect to the broker")(std::io::Error::other(error).into()))?;
-    let connecting = Connection::connect_with_config(&uri, properties, tls(agent.identity().as_ref()), runtime);
-    let connection = connecting.await.map_err(step("connect to the broker"))?;
+    let connection = connect(welcome, agent.identity().as_ref()).await.map_err(step("connect to the broker"))?;
     let consuming = connection.create_channel().await.map_err(step("open a channel"))?;
     let publishing = connection.create_channel().await.map_err(step("open a channel"))?;
     publishing.confirm_select(ConfirmSelectOptions::default()).await.map_err(step("ask for confirms"))?;
@@ -185,30 +175,6 @@ async fn open<A: Agent + 'static>(
         lease_ms: welcome.lease_ms,
     };
     Ok((connection, session))
-}
-
-/// The same identity as over REST.
-pub(super) fn tls(identity: Option<&Identity>) -> OwnedTLSConfig {
-    identity.map_or_else(OwnedTLSConfig::default, |identity| OwnedTLSConfig {
-        identity: Some(OwnedIdentity::PKCS8 {
-            pem: identity.certificate.clone().into_bytes(),
-            key: identity.key.clone().into_bytes(),
-        }),
-        cert_chain: Some(identity.authority.clone()),
-    })
-}
-
-/// The URI with our parameters, those that it has itself left alone.
-fn with_parameters(uri: &str) -> String {
-    let mut out = uri.to_owned();
-    let query = uri.split_once('?').map_or("", |(_, query)| query).to_owned();
-    for (name, value) in PARAMETERS {
-        if !query.split('&').any(|pair| pair.split('=').next() == Some(name)) {
-            out.push(if out.contains('?') { '&' } else { '?' });
-            out.push_str(&format!("{name}={value}"));
-        }
-    }
-    out
 }
 
 /// What a session wakes up for.
@@ -415,18 +381,4 @@ fn heed(event: Event) -> Result<(), SessionError> {
         _ => {}
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::with_parameters;
-
-    #[test]
-    fn parameters_are_added_and_given_ones_stay() {
-        assert_eq!(
-            with_parameters("amqp://u:p@h:1/%2f"),
-            "amqp://u:p@h:1/%2f?frame_max=16384&heartbeat=30&connection_timeout=10000"
-        );
-        assert_eq!(with_parameters("amqp://h?heartbeat=5"), "amqp://h?heartbeat=5&frame_max=16384&connection_timeout=10000");
-    }
 }

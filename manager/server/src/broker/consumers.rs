@@ -134,3 +134,39 @@ async fn renewals(mut consumer: Consumer, core: CoreHandle, own_accounts: bool) 
 pub(super) fn ended(what: &str) -> lapin::Error {
     std::io::Error::other(format!("RabbitMQ ended the consumer of {what}")).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    /// A message as RabbitMQ delivers it, of a sender that it vouches for nowhere.
+    fn delivered(data: Vec<u8>) -> Delivery {
+        Delivery::mock(1, amqp::EXCHANGE_INBOUND.into(), "any".into(), false, data)
+    }
+
+    #[test]
+    fn what_an_old_agent_wrote_is_read_where_agents_share_a_user() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/wire/tests/fixtures/v1");
+        let mut counted = Vec::new();
+        for name in ["lease", "lease-idle", "report", "report-outcomes", "logs"] {
+            let recorded = fs::read(folder.join(format!("from-agent.{name}.json"))).unwrap();
+            let (sender, body) = read(&delivered(recorded.clone()), false).unwrap_or_else(|| panic!("{name} was dropped"));
+            assert_eq!((sender.agent.as_str(), sender.incarnation.as_str()), ("agent-1", "0011223344556677"));
+            counted.push(match body {
+                FromAgentBody::Lease(lease) => (lease.tasks.len(), u64::from(lease.free_slots)),
+                FromAgentBody::Report { events } => (events.len(), 0),
+                FromAgentBody::Logs { lines, .. } => (lines.len(), lines.iter().map(|line| line.seq).sum()),
+            });
+            assert!(read(&delivered(recorded.clone()), true).is_none(), "{name}: nobody vouches for the sender");
+            let text = String::from_utf8(recorded).unwrap();
+            for protocol in [PROTOCOL_OLDEST - 1, PROTOCOL + 1] {
+                let foreign = text.replacen("\"protocol\":1", &format!("\"protocol\":{protocol}"), 1);
+                assert!(read(&delivered(foreign.into_bytes()), false).is_none(), "{name} in protocol {protocol}");
+            }
+        }
+        assert_eq!(counted, [(2, 1), (0, 0), (4, 0), (10, 0), (3, 6)]);
+    }
+}

@@ -7,6 +7,7 @@
 mod consumers;
 mod events;
 mod logs;
+pub(crate) mod probe;
 mod publisher;
 mod session;
 mod source;

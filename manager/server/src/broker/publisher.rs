@@ -197,24 +197,65 @@ impl Packet {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use conductor_store::OutboxKind;
+    use conductor_wire::amqp::{ToAgent, ToAgentItem};
+    use serde_json::Value;
+
     use super::*;
 
-    #[test]
-    fn a_message_is_written_in_the_protocol_that_its_reader_speaks() {
-        let dir = tempfile::tempdir().unwrap();
-        let signer = TaskSigner::open_or_create(dir.path()).unwrap();
-        let item = OutboxMessage {
-            id: 1,
+    /// A packet of these orders, as the deciding thread puts them into the outbox.
+    fn packet(items: &[ToAgentItem]) -> Packet {
+        let items = items.iter().zip(1..).map(|(item, id)| OutboxMessage {
+            id,
             tenant: conductor_model::TenantName::default_tenant(),
             agent: "a".parse().unwrap(),
             task: conductor_model::TaskId(uuid::Uuid::nil()),
-            kind: conductor_store::OutboxKind::Cancel,
-            body: r#"{"cancel":{}}"#.into(),
-        };
-        let packet = Packet { agent: "a".parse().unwrap(), items: vec![item] };
-        let old = packet.payload(1, &signer, Timestamp(0));
-        assert_eq!(old, r#"{"protocol":1,"items":[{"cancel":{}}]}"#, "an old agent reads what it always read");
-        let new: serde_json::Value = serde_json::from_str(&packet.payload(2, &signer, Timestamp(0))).unwrap();
+            kind: OutboxKind::Task,
+            body: serde_json::to_string(item).unwrap().into(),
+        });
+        Packet { agent: "a".parse().unwrap(), items: items.collect() }
+    }
+
+    /// What a manager that knew no other protocol wrote, by the name of the fixture.
+    fn written_in_protocol_1() -> Vec<(String, String)> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/wire/tests/fixtures/v1");
+        let fixtures = ["task", "task-bare", "cancel", "packet"].map(|name| format!("to-agent.{name}.json"));
+        fixtures.map(|name| (name.clone(), fs::read_to_string(folder.join(name)).unwrap())).into()
+    }
+
+    #[test]
+    fn an_old_agent_is_written_what_an_old_manager_wrote() {
+        let dir = tempfile::tempdir().unwrap();
+        let signer = TaskSigner::open_or_create(dir.path()).unwrap();
+        for (name, recorded) in written_in_protocol_1() {
+            let message: ToAgent = serde_json::from_str(&recorded).unwrap();
+            let mut items: Vec<ToAgentItem> = serde_json::from_str(message.items.get()).unwrap();
+            assert_eq!(packet(&items).payload(1, &signer, Timestamp(0)), recorded, "{name}: to the byte");
+
+            // The one thing that orders have got since. Agents of that time leave fields alone that they do not know.
+            for item in &mut items {
+                if let ToAgentItem::Task(envelope) = item {
+                    envelope.incarnation = Some("0011223344556677".to_owned());
+                }
+            }
+            let mut today: Value = serde_json::from_str(&packet(&items).payload(1, &signer, Timestamp(0))).unwrap();
+            for item in today["items"].as_array_mut().unwrap() {
+                if let Some(task) = item.get_mut("task") {
+                    assert_eq!(task.as_object_mut().unwrap().remove("incarnation"), Some("0011223344556677".into()));
+                }
+            }
+            assert_eq!(today, serde_json::from_str::<Value>(&recorded).unwrap(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_message_is_signed_for_a_reader_that_asks_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let signer = TaskSigner::open_or_create(dir.path()).unwrap();
+        let new: Value = serde_json::from_str(&packet(&[]).payload(2, &signer, Timestamp(0))).unwrap();
         assert_eq!((&new["protocol"], &new["expires_at"]), (&2.into(), &SIGNATURE_LIFE_MS.into()));
         assert_eq!(new["signature"].as_str().map(str::len), Some(128));
     }

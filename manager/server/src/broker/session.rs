@@ -146,7 +146,7 @@ impl Parts {
     }
 }
 
-async fn connect(url: &str, name: &str, authority: &str) -> Result<Connection, lapin::Error> {
+pub(super) async fn connect(url: &str, name: &str, authority: &str) -> Result<Connection, lapin::Error> {
     let mut uri: AMQPUri = url.parse().map_err(std::io::Error::other)?;
     uri.query.frame_max = Some(FRAME_BYTES_MAX);
     uri.query.heartbeat = Some(HEARTBEAT_S);

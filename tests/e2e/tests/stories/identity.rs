@@ -4,7 +4,7 @@ use std::process::Command;
 
 use conductor_e2e::{agent_task, free_port, step, until, workflow};
 use conductor_wire::identity::EnrolmentString;
-use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicPublishOptions};
+use lapin::options::{BasicConsumeOptions, BasicPublishOptions};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel};
 use reqwest::Method;
@@ -125,12 +125,7 @@ async fn a_task_that_was_altered_on_the_broker_is_refused_and_said_so() {
     house.kill_agent("web-1");
     let flow = house.start_workflow("run").await;
     let (_connection, channel) = house.as_owner_of_the_broker().await;
-    let message = until("the task lies in the agent's queue", 10, async || {
-        let got = channel.basic_get("agent.web-1".into(), BasicGetOptions::default()).await.unwrap();
-        got.ok_or("nothing yet")
-    })
-    .await;
-    message.ack(BasicAckOptions::default()).await.unwrap();
+    let message = house.take_from(&channel, "web-1").await;
     let text = String::from_utf8(message.data.clone()).unwrap();
     let altered = text.replace("\"word\":\"right\"", "\"word\":\"wrong\"");
     assert_ne!(text, altered);
@@ -185,12 +180,7 @@ async fn an_honest_task_that_is_sent_again_runs_once_also_after_a_restart() {
     house.kill_agent("web-1");
     let flow = house.start_workflow("run").await;
     let (_connection, channel) = house.as_owner_of_the_broker().await;
-    let message = until("the task lies in the agent's queue", 10, async || {
-        let got = channel.basic_get("agent.web-1".into(), BasicGetOptions::default()).await.unwrap();
-        got.ok_or("nothing yet")
-    })
-    .await;
-    message.ack(BasicAckOptions::default()).await.unwrap();
+    let message = house.take_from(&channel, "web-1").await;
     let send = async || {
         let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
         let sent = channel.basic_publish("conductor.agents".into(), "web-1".into(), options, &message.data, properties).await;

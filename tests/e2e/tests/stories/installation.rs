@@ -2,7 +2,8 @@
 
 use conductor_e2e::broker::Node;
 use conductor_e2e::{Effects, Piece, binary, free_port, processes_of, until};
-use lapin::options::ConfirmSelectOptions;
+use lapin::message::Delivery;
+use lapin::options::{BasicAckOptions, BasicGetOptions, ConfirmSelectOptions};
 use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
 use lapin::{Channel, Connection, ConnectionProperties};
 use nix::sys::signal::{Signal, kill};
@@ -19,7 +20,7 @@ pub struct Installation {
     pub port: u16,
     pub tls_port: u16,
     pub manager: Option<Piece>,
-    _node: Node,
+    pub node: Node,
     pub agents: Vec<(String, Piece)>,
     pub http: Client,
     pub effects: Effects,
@@ -54,7 +55,7 @@ impl Installation {
         let authority = Certificate::from_pem(&std::fs::read(pki.join("ca.crt")).unwrap()).unwrap();
         let http = Client::builder().tls_certs_only([authority]).build().unwrap();
         let effects = Effects::new(folder.path());
-        let house = Self { folder, port, tls_port, manager: Some(manager), _node: node, agents: Vec::new(), http, effects };
+        let house = Self { folder, port, tls_port, manager: Some(manager), node, agents: Vec::new(), http, effects };
         until("the manager is well", 90, async || {
             let health: Value = house.call(Method::GET, "/health", None).await.1;
             if health["healthy"] == true { Ok(()) } else { Err(health) }
@@ -172,6 +173,18 @@ impl Installation {
         };
         let tls = OwnedTLSConfig { identity: Some(identity), cert_chain: Some(self.authority_pem()) };
         self.connect(&format!("amqps://localhost:{}/%2f?auth_mechanism=external", self.tls_port), tls).await
+    }
+
+    /// Takes the one message that lies in an agent's queue, or will, away from it.
+    pub async fn take_from(&self, channel: &Channel, agent: &str) -> Delivery {
+        let queue = format!("agent.{agent}");
+        let message = until("a message lies in the agent's queue", 10, async || {
+            let got = channel.basic_get(queue.as_str().into(), BasicGetOptions::default()).await.unwrap();
+            got.ok_or("nothing yet")
+        })
+        .await;
+        message.ack(BasicAckOptions::default()).await.unwrap();
+        message.delivery
     }
 
     pub async fn connect(&self, uri: &str, tls: OwnedTLSConfig) -> (Connection, Channel) {
