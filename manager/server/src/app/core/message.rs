@@ -38,6 +38,14 @@ pub enum CommandError {
         /// The workflow that was started with it last.
         holder: WorkflowId,
     },
+    /// The input of a workflow to start breaks the schema that its definition enforces.
+    #[error("workflow {name} cannot be started: {fault}")]
+    InputUnfit {
+        /// Name of the definition.
+        name: String,
+        /// Where the input breaks the schema, or that the schema is nowhere.
+        fault: String,
+    },
     /// As many runs as may go on do, and its definition says that one more is refused.
     #[error("{most} runs of workflow {name} with rate limit key {key:?} are going on, and no more are allowed at once")]
     RateLimited {
