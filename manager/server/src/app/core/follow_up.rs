@@ -157,7 +157,7 @@ impl Core {
             }
             (Ok(_), None) => {}
             (Err(Unstarted { reason, terminal }), Some(task)) => {
-                self.feed(from, Event::ChildRefused { task, reason, terminal })
+                self.feed(from, Event::ChildRefused { task, reason, terminal });
             }
             (Err(unstarted), None) => self.alert_unstarted(from, &name, &unstarted.reason),
         }
