@@ -126,7 +126,8 @@ impl Ledger {
         step
     }
 
-    /// Results that are not confirmed, oldest task first: to be delivered again after a connection was made.
+    /// Results that are not confirmed, in the order in which their tasks ended: to be delivered again after a connection was
+    /// made.
     #[must_use]
     pub fn unconfirmed(&self) -> Vec<Effect> {
         let mut done: Vec<_> = self
@@ -137,7 +138,7 @@ impl Ledger {
                 State::Received | State::Starting | State::Running(_) => None,
             })
             .collect();
-        done.sort_by_key(|(envelope, _)| envelope.task_id);
+        done.sort_by_key(|(envelope, result)| (result.finished.ended_at, envelope.task_id));
         done.into_iter().map(|(envelope, result)| Effect::Deliver { envelope, result }).collect()
     }
 

@@ -177,6 +177,8 @@ pub enum Event {
         task: TaskId,
         /// Why, for people.
         reason: String,
+        /// Whether another attempt would be refused for the same reason.
+        terminal: bool,
     },
     /// The workflow that the task waits for is over.
     ChildEnded {

@@ -59,4 +59,5 @@ pub use expression::{PayloadFault, resolve_payload};
 pub use plan::{Plan, PlanError};
 pub use run::Run;
 pub use sealed::{LookUp, Sealed};
-pub use work::{ChildOrder, HttpRequest, PerformFailure, ScriptLanguage, ScriptStyle, ServerWork};
+pub use task_type::{StepScript, is_limited, script_of, waits_for_somebody, work_kind};
+pub use work::{ChildOrder, HttpRequest, PerformFailure, ScriptLanguage, ScriptStyle, ServerWork, WorkKind};

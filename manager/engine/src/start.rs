@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use conductor_model::{WorkflowRecord, WorkflowStatus};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::decision::Decision;
-use crate::event::{Context, StartRequest};
+use crate::event::{Catalogue, Context, StartRequest};
 use crate::frame::{Frames, Site};
 use crate::plan::Plan;
 use crate::run::Run;
@@ -18,12 +18,7 @@ use crate::turn::{Turn, Work};
 pub(crate) fn start(plan: Arc<Plan>, request: StartRequest, context: &mut Context<'_>) -> (Run, Decision) {
     let definition = Arc::clone(&plan.snapshot().workflow);
     let now = context.now;
-    let mut input = request.input;
-    for (key, value) in &definition.input_template {
-        if !input.contains_key(key) {
-            input.insert(key.clone(), value.clone());
-        }
-    }
+    let input = plan.whole_input(request.input);
     let workflow = WorkflowRecord {
         id: request.id,
         tenant: request.tenant,
@@ -37,7 +32,7 @@ pub(crate) fn start(plan: Arc<Plan>, request: StartRequest, context: &mut Contex
         ended_at: None,
         last_retried_at: None,
         input: Arc::new(Value::Object(input)),
-        output: Arc::new(Value::Object(serde_json::Map::new())),
+        output: Arc::new(Value::Object(Map::new())),
         variables: Arc::new(Value::Object(definition.variables.clone())),
         correlation_id: request.correlation_id,
         idempotency_key: request.idempotency_key,
@@ -66,4 +61,27 @@ pub(crate) fn start(plan: Arc<Plan>, request: StartRequest, context: &mut Contex
     }
     let decision = turn.decide();
     (run, decision)
+}
+
+impl Plan {
+    /// The input of a run that is started with `given`: what it lacks is filled in from the definition's template.
+    #[must_use]
+    pub fn whole_input(&self, mut given: Map<String, Value>) -> Map<String, Value> {
+        for (key, value) in &self.snapshot().workflow.input_template {
+            if !given.contains_key(key) {
+                given.insert(key.clone(), value.clone());
+            }
+        }
+        given
+    }
+
+    /// Why a run cannot be started with `given`: its whole input breaks the schema that the definition enforces, or the schema
+    /// is nowhere. For people; `None` = it fits, or no schema is enforced. [`crate::Run::start`] does not ask: whoever starts a
+    /// run does, where a refusal can be told.
+    #[must_use]
+    pub fn input_fault(&self, given: &Map<String, Value>, catalogue: &dyn Catalogue) -> Option<String> {
+        let definition = &self.snapshot().workflow;
+        let schema = definition.input_schema.as_ref().filter(|_| definition.enforce_schema)?;
+        catalogue.schema_fault(schema, "input", &Value::Object(self.whole_input(given.clone())))
+    }
 }

@@ -32,6 +32,17 @@ pub enum ServerWork {
     },
 }
 
+/// The kinds of [`ServerWork`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WorkKind {
+    /// Evaluating a script.
+    Script,
+    /// An HTTP request.
+    Request,
+    /// A message to publish.
+    Message,
+}
+
 /// The languages of scripts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScriptLanguage {

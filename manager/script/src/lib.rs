@@ -21,7 +21,7 @@ mod evaluator;
 mod javascript;
 mod jq;
 mod limits;
-mod wire;
+pub mod wire;
 pub mod worker;
 
 pub use error::ScriptError;

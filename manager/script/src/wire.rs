@@ -13,20 +13,27 @@ const FRAME_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// A script to evaluate, or only to read.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Request {
-    pub(crate) language: Language,
-    pub(crate) source: String,
+pub struct Request {
+    /// What it is written in.
+    pub language: Language,
+    /// The script.
+    pub source: String,
     /// Say only whether the source can be read.
-    pub(crate) only_check: bool,
-    pub(crate) input: Box<RawValue>,
-    pub(crate) limits: Limits,
+    pub only_check: bool,
+    /// What it is given, as JSON.
+    pub input: Box<RawValue>,
+    /// What it may use.
+    pub limits: Limits,
 }
 
 /// What came of it.
-pub(crate) type Reply = Result<Value, ScriptError>;
+pub type Reply = Result<Value, ScriptError>;
 
 /// Writes one frame.
-pub(crate) fn write(to: &mut impl Write, message: &impl Serialize) -> io::Result<()> {
+///
+/// # Errors
+/// When the message is longer than a frame may be, or cannot be written.
+pub fn write(to: &mut impl Write, message: &impl Serialize) -> io::Result<()> {
     let mut frame = vec![0; 4];
     serde_json::to_writer(&mut frame, message)?;
     let length = frame.len() - 4;
@@ -39,7 +46,10 @@ pub(crate) fn write(to: &mut impl Write, message: &impl Serialize) -> io::Result
 }
 
 /// Reads one frame; `None` = the other side closed between two.
-pub(crate) fn read<T: for<'a> Deserialize<'a>>(from: &mut impl Read) -> io::Result<Option<T>> {
+///
+/// # Errors
+/// When the frame is too long, breaks off or is no such message.
+pub fn read<T: for<'a> Deserialize<'a>>(from: &mut impl Read) -> io::Result<Option<T>> {
     let mut length = [0; 4];
     if from.read(&mut length[..1])? == 0 {
         return Ok(None);

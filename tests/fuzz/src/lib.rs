@@ -7,6 +7,7 @@
 
 mod agent;
 mod archives;
+mod bodies;
 mod definitions;
 mod files;
 mod messages;
@@ -15,9 +16,10 @@ mod words;
 
 pub use agent::{agent_settings, ctx_request, from_runner, host_policy, journal, plugin_event, runner_frames, to_runner};
 pub use archives::{archive, manifest, tar};
+pub use bodies::{event_message, request_body, schema};
 pub use definitions::{cron, event_handler, event_source, expression, moment, task_definition, workflow_definition};
 pub use files::{file_key, range};
-pub use messages::{event_stream, from_agent, to_agent};
+pub use messages::{event_stream, from_agent, from_script_helper, to_agent, to_script_helper};
 pub use settings::{broker_url, settings};
 pub use words::{name, search, selector, size};
 
@@ -44,12 +46,14 @@ targets! {
     cron,
     ctx_request,
     event_handler,
+    event_message,
     event_source,
     event_stream,
     expression,
     file_key,
     from_agent,
     from_runner,
+    from_script_helper,
     host_policy,
     journal,
     manifest,
@@ -57,7 +61,9 @@ targets! {
     name,
     plugin_event,
     range,
+    request_body,
     runner_frames,
+    schema,
     search,
     selector,
     settings,
@@ -66,5 +72,6 @@ targets! {
     task_definition,
     to_agent,
     to_runner,
+    to_script_helper,
     workflow_definition,
 }

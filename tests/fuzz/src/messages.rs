@@ -1,6 +1,7 @@
 //! What programs say to each other.
 
 use conductor_client::SseParser;
+use conductor_script::wire::{self, Reply, Request};
 use conductor_wire::amqp::{FromAgent, ToAgent};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -31,6 +32,31 @@ pub fn event_stream(bytes: &[u8]) -> bool {
         assert_eq!(read(piece), whole, "in pieces of {piece}");
     }
     whole.1.is_none()
+}
+
+/// What the manager tells the helper process of scripts.
+pub fn to_script_helper(bytes: &[u8]) -> bool {
+    framed_as_read::<Request>(bytes)
+}
+
+/// What that process answers. A script may have taken it over.
+pub fn from_script_helper(bytes: &[u8]) -> bool {
+    framed_as_read::<Reply>(bytes)
+}
+
+/// As [`written_as_read`], for messages behind their length, as many as there are.
+fn framed_as_read<T: DeserializeOwned + Serialize>(bytes: &[u8]) -> bool {
+    let (mut left, mut taken) = (bytes, false);
+    while let Ok(Some(read)) = wire::read::<T>(&mut left) {
+        taken = true;
+        let mut written = Vec::new();
+        wire::write(&mut written, &read).expect("what was read can be written");
+        let again: T = wire::read(&mut &*written).expect("what was written can be read").expect("it is there");
+        let mut twice = Vec::new();
+        wire::write(&mut twice, &again).expect("it can be written again");
+        assert_eq!(twice, written);
+    }
+    taken
 }
 
 /// Written twice it is the same text. Messages are not compared themselves: parts of them pass unread.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use conductor_agent_core::{Effect, Fate, Input, Ledger, Moment, ProcessMark, Record, Step, TaskKey, TaskResult};
 use conductor_manager::app::core::{CommandError, CoreHandle, Message, Sender};
 use conductor_model::{AgentId, AgentRecord, AgentState, Outcome, TaskId, Timestamp};
-use conductor_wire::amqp::{Lease, TaskEvent, TaskEventKind, TaskFinished, ToAgentItem};
+use conductor_wire::amqp::{Lease, TaskEnvelope, TaskEvent, TaskEventKind, TaskFinished, ToAgentItem};
 use rand::Rng;
 use rand::rngs::StdRng;
 use serde_json::Map;
@@ -22,6 +22,8 @@ const SAY_AGAIN_MS: i64 = 4_000;
 /// A process that is played.
 struct Process {
     ends: Timestamp,
+    /// It ends because its time is up.
+    overdue: bool,
     cancelled: bool,
 }
 
@@ -37,6 +39,8 @@ enum Membership {
 
 /// A result to be told.
 struct Told {
+    /// How many results there were before it.
+    number: u64,
     event: TaskEvent,
     said_at: Timestamp,
 }
@@ -56,10 +60,14 @@ pub struct Agent {
     pub down_until: Timestamp,
     /// Nothing reaches it or comes from it until then.
     pub cut_until: Timestamp,
+    was_cut: bool,
     /// When it renews its lease.
     pub lease_at: Timestamp,
     /// How often each task that must not run twice was begun.
     pub begun_once: BTreeMap<TaskId, u32>,
+    /// When the tasks ended whose results the broker has, in the order in which it got them.
+    pub told: Vec<Timestamp>,
+    numbers: u64,
     pids: i32,
 }
 
@@ -76,8 +84,11 @@ impl Agent {
             results: BTreeMap::new(),
             down_until: Timestamp(0),
             cut_until: Timestamp(0),
+            was_cut: false,
             lease_at: Timestamp(0),
             begun_once: BTreeMap::new(),
+            told: Vec::new(),
+            numbers: 0,
             pids: 1,
         }
     }
@@ -200,9 +211,17 @@ impl Agent {
         self.processes.keys()
     }
 
+    /// How many results the broker does not have.
+    pub fn untold(&self) -> usize {
+        self.results.len()
+    }
+
     /// The broker has a result.
     pub fn confirmed(&mut self, key: TaskKey, now: Timestamp, random: &mut StdRng) {
-        if self.results.remove(&key).is_some() {
+        if let Some(told) = self.results.remove(&key) {
+            if let TaskEventKind::Finished(finished) = &told.event.event {
+                self.told.push(finished.ended_at);
+            }
             self.apply(Input::Confirmed(vec![key]), now, random);
         }
     }
@@ -221,18 +240,25 @@ impl Agent {
         }
         let ended: Vec<_> = self.processes.iter().filter(|(_, process)| process.ends <= now).map(|(key, _)| *key).collect();
         for key in ended {
-            let cancelled = self.processes.remove(&key).is_some_and(|process| process.cancelled);
+            let Some(process) = self.processes.remove(&key) else { continue };
             let outcome = match random.random_range(0..100) {
-                _ if cancelled => Outcome::Cancelled,
+                _ if process.cancelled => Outcome::Cancelled,
+                _ if process.overdue => Outcome::TimedOut,
                 0..5 => Outcome::Failed,
                 _ => Outcome::Succeeded,
             };
             let result = Box::new(TaskResult { finished: finished(outcome, now), properties: Map::new() });
             said.extend(self.apply(Input::Exited { key, result }, now, random));
         }
-        for result in self.results.values_mut().filter(|result| now.ms_since(result.said_at) >= SAY_AGAIN_MS) {
-            result.said_at = now;
-            said.push(result.event.clone());
+        let is_back = std::mem::replace(&mut self.was_cut, self.cut_until > now) && !self.was_cut;
+        if is_back || self.results.values().any(|result| now.ms_since(result.said_at) >= SAY_AGAIN_MS) {
+            // The oldest first: what came of one task is never overtaken by what came of a later one.
+            let mut untold: Vec<_> = self.results.values_mut().collect();
+            untold.sort_unstable_by_key(|result| result.number);
+            for result in untold {
+                result.said_at = now;
+                said.push(result.event.clone());
+            }
         }
         said
     }
@@ -254,8 +280,8 @@ impl Agent {
                     if !envelope.idempotent {
                         *self.begun_once.entry(envelope.task_id).or_default() += 1;
                     }
-                    let ends = now.plus_ms(random.random_range(50..6_000));
-                    self.processes.insert(key, Process { ends, cancelled: false });
+                    let process = begun(&envelope, now, random);
+                    self.processes.insert(key, process);
                     self.pids += 1;
                     let process = ProcessMark { pid: self.pids, start_ticks: 1 };
                     said.push(TaskEvent {
@@ -280,7 +306,8 @@ impl Agent {
                         workflow_id: envelope.workflow_id,
                         event: TaskEventKind::Finished(result.finished.clone()),
                     };
-                    self.results.insert(key, Told { event: event.clone(), said_at: now });
+                    self.numbers += 1;
+                    self.results.insert(key, Told { number: self.numbers, event: event.clone(), said_at: now });
                     said.push(event);
                 }
                 Effect::Say(event) => said.push(*event),
@@ -288,6 +315,19 @@ impl Agent {
         }
         said
     }
+}
+
+/// A process that ends by itself, or would hang if its time were not up at some point.
+fn begun(envelope: &TaskEnvelope, now: Timestamp, random: &mut StdRng) -> Process {
+    let by_itself = now.plus_ms(random.random_range(50..6_000));
+    let hangs = random.random_bool(0.1);
+    let time_is_up = envelope.run_timeout_ms.and_then(|ms| i64::try_from(ms).ok()).map(|ms| now.plus_ms(ms));
+    let ends = match time_is_up {
+        Some(end) if hangs => end,
+        Some(end) => end.min(by_itself),
+        None => by_itself,
+    };
+    Process { ends, overdue: time_is_up == Some(ends), cancelled: false }
 }
 
 fn finished(outcome: Outcome, now: Timestamp) -> TaskFinished {

@@ -25,6 +25,8 @@ pub const TICKED: &str = "ticked";
 /// Seconds between two moments of the schedules.
 pub const TICK_SECONDS: i64 = 7;
 
+/// How long an attempt on an agent may run. Some would hang.
+pub const TIMEOUT_SECONDS: i64 = 10;
 /// Done by agents, neither begun twice nor tried again: what is lost stays lost.
 pub const SOLE: &str = "sole";
 
@@ -43,7 +45,7 @@ fn task_defs() -> Value {
         }
         task
     };
-    let agent = |idempotent: bool| json!({ "agent": { "plugin": "p", "operation": "run", "idempotent": idempotent } });
+    let agent = |idempotent: bool| json!({ "timeoutSeconds": TIMEOUT_SECONDS, "agent": { "plugin": "p", "operation": "run", "idempotent": idempotent } });
     json!([
         task("plain", json!({})),
         task("narrow", json!({ "concurrentExecLimit": NARROW_MAX })),

@@ -33,6 +33,10 @@ const CALM_STEPS: usize = 20_000;
 const STARTS: usize = 40;
 const WORKERS: usize = 8;
 const AGENTS: usize = 3;
+/// Longest step in ms.
+pub(crate) const STEP_MS: i64 = 150;
+/// In every so many stories an agent is cut off for an hour.
+const HOUR_EVERY: u64 = 3;
 /// When a story begins.
 const DAWN: i64 = 1_800_000_000_000;
 /// When the schedules end, in ms after dawn.
@@ -51,6 +55,7 @@ pub struct Story {
     pub(crate) agent_crashes: usize,
     pub(crate) journals_lost: usize,
     pub(crate) agents_removed: usize,
+    pub(crate) hours_cut_off: usize,
     pub(crate) broker_failures: usize,
     pub(crate) orders_lost: usize,
     pub(crate) workflows: usize,
@@ -62,13 +67,13 @@ pub struct Story {
 impl fmt::Display for Story {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { steps, lives, failed_batches, agent_crashes, journals_lost, agents_removed, .. } = self;
-        let Self { broker_failures, orders_lost, workflows, ended_at, digest, .. } = self;
+        let Self { broker_failures, orders_lost, hours_cut_off, workflows, ended_at, digest, .. } = self;
         let seconds = (ended_at - DAWN) / 1000;
         write!(
             f,
             "{workflows} workflows in {seconds} s and {steps} steps; {lives} managers, {failed_batches} steps without a disk, \
              {broker_failures} without a broker, {agent_crashes} agents crashed, {journals_lost} lost their journal, {agents_removed} were \
-             removed, {orders_lost} orders lost; ends as {digest:016x}"
+             removed, {hours_cut_off} were cut off for an hour, {orders_lost} orders lost; ends as {digest:016x}"
         )
     }
 }
@@ -94,6 +99,9 @@ pub fn run(seed: u64) -> Result<Story, Broken> {
     let mut world = World::new(seed).map_err(|what| Broken { step: 0, what })?;
     for step in 0..FAULTY_STEPS + CALM_STEPS {
         let faulty = step < FAULTY_STEPS;
+        if step == FAULTY_STEPS && seed.is_multiple_of(HOUR_EVERY) {
+            world.cut_off_for_an_hour().map_err(|what| Broken { step, what })?;
+        }
         let done = world.step(step, faulty).map_err(|what| Broken { step, what })?;
         if done && !faulty {
             world.end().map_err(|what| Broken { step, what })?;
@@ -136,7 +144,8 @@ pub(crate) struct World {
     pub(crate) disk_full_until: Timestamp,
     /// Starts that were not answered.
     starting: Vec<Started>,
-    to_start: usize,
+    pub(crate) to_start: usize,
+    pub(crate) longest_step_ms: i64,
     pub(crate) seen: Seen,
     pub(crate) story: Story,
 }
@@ -171,6 +180,7 @@ impl World {
             disk_full_until: Timestamp(0),
             starting: Vec::new(),
             to_start: STARTS,
+            longest_step_ms: STEP_MS,
             seen: Seen::default(),
             story: Story { lives: 1, ..Story::default() },
         };
@@ -192,8 +202,8 @@ impl World {
     }
 
     /// One step; true = all is done.
-    fn step(&mut self, step: usize, faulty: bool) -> Result<bool, String> {
-        let ms = self.random.random_range(1..150);
+    pub(crate) fn step(&mut self, step: usize, faulty: bool) -> Result<bool, String> {
+        let ms = self.random.random_range(1..self.longest_step_ms);
         self.set_clock(ms);
         let failing = if faulty { self.faults()? } else { false };
         if !faulty {

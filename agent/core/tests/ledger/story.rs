@@ -1,7 +1,7 @@
 //! Stories of single tasks.
 
 use crate::common::{agent, cancel, envelope, finished, idempotent, keys_started, now, offer, outcomes, task};
-use conductor_agent_core::{Admission, Effect, Fate, Input, Ledger, ProcessMark, Record, TaskKey};
+use conductor_agent_core::{Admission, Effect, Fate, Input, Ledger, ProcessMark, Record, Step, TaskKey};
 use conductor_model::{Outcome, Timestamp};
 use conductor_wire::amqp::TaskEnvelope;
 
@@ -279,4 +279,21 @@ fn a_host_that_is_short_of_something_is_given_nothing_until_it_is_not() {
     assert_eq!(ledger.trouble(), Some("its disk is full"));
     ledger.apply(Input::HostShort(None), now());
     assert_eq!(offer(&mut ledger, task(1)).admission, Some(Admission::Accepted));
+}
+
+#[test]
+fn results_are_told_again_in_the_order_in_which_their_tasks_ended() {
+    let (mut ledger, mut journal) = agent(2);
+    for number in [1, 2] {
+        journal.extend(offer(&mut ledger, task(number)).journal);
+    }
+    for (number, ended_at) in [(2, 10), (1, 20)] {
+        let Input::Exited { key, mut result } = finished(number, 1, Outcome::Succeeded) else { panic!("a result") };
+        result.finished.ended_at = Timestamp(ended_at);
+        journal.extend(ledger.apply(Input::Exited { key, result }, now()).journal);
+    }
+    let in_order = [(2, 1, Outcome::Succeeded), (1, 1, Outcome::Succeeded)];
+    assert_eq!(outcomes(&Step { effects: ledger.unconfirmed(), ..Step::default() }), in_order);
+    let (_, step) = Ledger::recover(2, journal).wait_for_runner();
+    assert_eq!(outcomes(&step), in_order, "also by another life of the agent");
 }

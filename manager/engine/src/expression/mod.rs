@@ -1,13 +1,17 @@
-//! The expression language: `${workflow.input.x}`, `${ref.output.list[0]}`, and what RFC 9535 adds.
+//! The expression language: `${workflow.input.x}`, `${ref.output.list[0]}`, what RFC 9535 adds, and functions
+//! at the end of a path, `${ref.output.list.length()}`.
 //!
 //! - A text that is exactly one expression becomes the value, with its type; nothing there becomes `null`.
 //! - A text with expressions in it becomes a text: what is missing reads `null`, objects and lists read as JSON.
 //! - `$${x}` is the plain text `${x}`. Expressions may be nested, `${a.output.${b.output.key}}`: the inner ones first.
+//! - In a filter, `@` is the value that is looked at. `$` would be the whole document, which a step does not have at hand: an
+//!   expression within says it, `[?(@.n > ${workflow.input.n})]`.
 //! - Values that an expression brings in are not searched for expressions again.
 //!
 //! Texts are read once, when a definition is compiled ([`Template`]); resolving only looks up.
 
 mod budget;
+mod function;
 mod path;
 mod payload;
 mod scan;

@@ -78,7 +78,7 @@ fn position(text: &str, left: &str) -> usize {
     text[..text.len() - left.len()].chars().count() + 1
 }
 
-/// The offset of the brace that closes an expression. Braces in quotes in brackets do not count.
+/// The offset of the brace that closes an expression. Braces in quotes in brackets or parentheses do not count.
 fn closing_brace(text: &str) -> Option<usize> {
     let (mut braces, mut brackets) = (1_u32, 0_u32);
     let mut chars = text.char_indices();
@@ -91,8 +91,8 @@ fn closing_brace(text: &str) -> Option<usize> {
                     return Some(at);
                 }
             }
-            '[' => brackets += 1,
-            ']' => brackets = brackets.saturating_sub(1),
+            '[' | '(' => brackets += 1,
+            ']' | ')' => brackets = brackets.saturating_sub(1),
             '\'' | '"' if brackets > 0 => loop {
                 match chars.next()?.1 {
                     '\\' => {

@@ -23,6 +23,7 @@ fn document() -> Fixed {
         "workflow": {"input": {"name": "ada", "n": 7, "list": [1, 2, 3], "o": {"k": "v", "a.b": "dotted", "}": "brace"}, "which": "name"}},
         "t1": {"output": {"items": [{"id": 1, "ok": true}, {"id": 2, "ok": false}, {"id": 3, "ok": true}], "key": "o"}},
         "odd-name_1": {"output": {"x": 1.5}},
+        "list": {"output": [{"my-key": 1}, {"my-key": 2, "$ref": {"0": "r"}}]},
     }))
 }
 
@@ -112,6 +113,60 @@ fn queries_give_the_list_of_what_they_find() {
 }
 
 #[test]
+fn functions_are_asked_of_what_the_path_finds() {
+    for (text, expected) in [
+        ("${workflow.input.list.size()}", json!(3)),
+        ("${workflow.input.list.max()}", json!(3.0)),
+        ("${workflow.input.list.first()}", json!(1)),
+        ("${workflow.input.list.index(-2)}", json!(2)),
+        ("${workflow.input.list.append(4, {\"k\": \"}\"})}", json!([1, 2, 3, 4, {"k": "}"}])),
+        ("${workflow.input.list.append(${workflow.input.n})}", json!([1, 2, 3, 7])),
+        ("${workflow.input.name.concat(\" (\", \"})\")}", json!("ada (})")),
+        ("${workflow.input.o.keys()}", json!(["a.b", "k", "}"])),
+        ("${workflow.input.o['a.b'].length()}", json!(6)),
+        ("${t1.keys()}", json!(["output"])),
+        // Of a query, all that it found.
+        ("${t1.output.items[*].id.sum()}", json!(6.0)),
+        ("${t1.output..id.avg()}", json!(2.0)),
+        ("${t1.output.items[?(@.ok==true)].length()}", json!(2)),
+        ("${t1.output.items[?length(@.id) > 1].length()}", json!(0)),
+        ("${t1.output.items[?(@.id > 1)].id.first()}", json!(2)),
+        // What has no answer is as what is missing.
+        ("${workflow.input.n.length()}", Value::Null),
+        ("${workflow.input.no.length()}", Value::Null),
+        ("${workflow.input.name.min()}", Value::Null),
+        ("${t1.output.items[?(@.id > 9)].id.max()}", Value::Null),
+        ("n=${workflow.input.list.length()} of ${workflow.input.list.sum()}", json!("n=3 of 6.0")),
+    ] {
+        assert_eq!(resolve(&json!(text)), expected, "{text}");
+    }
+}
+
+#[test]
+fn wildcards_slices_filters_and_descents_find_what_they_say() {
+    for (text, expected) in [
+        ("${t1.output.*}", json!([[{"id": 1, "ok": true}, {"id": 2, "ok": false}, {"id": 3, "ok": true}], "o"])),
+        ("${workflow.input.list[*]}", json!([1, 2, 3])),
+        ("${workflow.input.list[-2:]}", json!([2, 3])),
+        ("${workflow.input.list[:2]}", json!([1, 2])),
+        ("${workflow.input.list[1:]}", json!([2, 3])),
+        ("${workflow.input.list[0,2]}", json!([1, 3])),
+        ("${workflow.input['name','n']}", json!(["ada", 7])),
+        ("${workflow.input.list[?(@ > 1)]}", json!([2, 3])),
+        ("${t1.output.items[?(@.ok)].id}", json!([1, 2, 3])),
+        ("${t1.output.items[?(@.ok == true && @.id > 1 || @.id == 2)].id}", json!([2, 3])),
+        ("${t1.output.items[?(!(@.id == 2))].id}", json!([1, 3])),
+        ("${t1.output.items[?(@.id > ${t1.output.items[0].id})].id}", json!([2, 3])),
+        ("${t1..items[0].id}", json!([1])),
+        ("${list.output[*].my-key}", json!([1, 2])),
+        ("${list.output..my-key}", json!([1, 2])),
+        ("${list.output[?(@['my-key'] == 2)].$ref.0}", json!(["r"])),
+    ] {
+        assert_eq!(resolve(&json!(text)), expected, "{text}");
+    }
+}
+
+#[test]
 fn what_expressions_bring_in_is_bounded() {
     for value in [json!(vec!["${t1.output}"; 100]), json!("${t1.output}".repeat(100))] {
         let (template, _) = compile(&value);
@@ -134,7 +189,17 @@ fn faults_name_their_place() {
         ("${.x}", "does not begin with a name"),
         ("${a.b.}", "not a path"),
         ("${a.b[}", "not a path"),
-        ("${a.size()}", "not a path"),
+        ("${a.median()}", "not a path: there is no function `median()`; there are length(), size()"),
+        ("${a.b.length(1)}", "takes nothing between its parentheses"),
+        ("${a.b.length().x}", "must be the end"),
+        ("${a.b.length()[0]}", "must be the end"),
+        ("${a.b.keys().length()}", "must be the end"),
+        ("${a.b..length()}", "with one dot"),
+        ("${a.b.index(x)}", "takes one whole number"),
+        ("${a.b.append($.c)}", "takes no path"),
+        ("${a.b.append(1}", "has no `)`"),
+        ("${a.b[?(@.n > $.c)]}", "`$` cannot stand in a filter"),
+        ("${a.b[?(@.n =~ /x/)].length()}", "not a path: after `a.b`,"),
         ("${${${${${${${${${${a}}}}}}}}}}", "nested more than"),
     ] {
         let (_, faults) = compile(&json!({"k": [0, text]}));
@@ -164,6 +229,38 @@ proptest! {
     fn texts_of_expression_characters_do_not_panic(text in "(\\$|\\{|\\}|\\$\\{|\\[|\\]|'|\"|\\.|\\*|\\?|@|\\(|\\)|a|workflow|input|0|-|:|,| |\\\\){0,24}") {
         let (template, _) = compile(&Value::String(text));
         let _ = template.resolve(&document(), &mut Budget::new(10_000));
+    }
+
+    #[test]
+    fn functions_and_queries_of_any_make_do_not_panic(
+        value in json_value(),
+        steps in "(\\.a|\\.\\.|\\.\\*|\\[\\*\\]|\\[-?[0-9]\\]|\\[[0-9]?:-?[0-9]?\\]|\\[\\?\\(@\\.a\\)\\]|\\['[a(\\[\\\\]'\\]|\\.ä-b){0,4}",
+        name in "length|size|min|max|avg|sum|stddev|keys|first|last|index|append|concat|other|",
+        arguments in "(-|[0-9]{1,19}|\"|a|\\\\|,|\\(|\\)|\\{|\\}|\\[|\\]|'|\\$\\{|null|ä){0,5}",
+    ) {
+        let document = Fixed(json!({"t": {"a": value}}));
+        let (template, _) = compile(&json!(format!("${{t.a{steps}.{name}({arguments})}}")));
+        let _ = template.resolve(&document, &mut Budget::new(10_000));
+    }
+
+    #[test]
+    fn a_function_finds_what_it_finds_of_the_value_itself(value in json_value(), index in -5_i64..5) {
+        let document = Fixed(json!({"t": {"a": value}}));
+        let find = |call: &str| {
+            let (template, faults) = compile(&json!(format!("${{t.a.{call}}}")));
+            assert_eq!(faults, []);
+            template.resolve(&document, &mut Budget::new(10_000)).unwrap()
+        };
+        let plain = format!("${{t.a[{index}]}}");
+        prop_assert_eq!(find(&format!("index({index})")), compile(&json!(plain)).0.resolve(&document, &mut Budget::new(10_000)).unwrap());
+        prop_assert_eq!(find("length()"), find("size()"));
+        prop_assert_eq!(find("first()"), find("index(0)"));
+        prop_assert_eq!(find("last()"), find("index(-1)"));
+        if let Value::Array(list) = &document.0["t"]["a"] {
+            let grown = find("append(1, null)");
+            prop_assert_eq!(grown.as_array().map(Vec::len), Some(list.len() + 2));
+            prop_assert_eq!(find("length()"), json!(list.len()));
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@
 //! | Unplaceable | SCHEDULED, for agents | RUNNING, PAUSED | FAILED_WITH_TERMINAL_ERROR |
 //! | Performed | performing, of this turn | RUNNING; PAUSED unless it decides where the flow goes | by type |
 //! | ChildStarted | IN_PROGRESS, SUB_WORKFLOW or START_WORKFLOW | RUNNING, PAUSED | as it was; COMPLETED |
-//! | ChildRefused | the same | RUNNING, PAUSED | FAILED |
+//! | ChildRefused | the same | RUNNING, PAUSED | FAILED; FAILED_WITH_TERMINAL_ERROR where that is said |
 //! | ChildEnded | IN_PROGRESS, SUB_WORKFLOW of that workflow | RUNNING, PAUSED | by its status |
 //! | ChildRevived | failed or CANCELED, SUB_WORKFLOW | FAILED, TIMED_OUT, TERMINATED | IN_PROGRESS; the workflow as by Retry |
 //! | TaskTimer | open | RUNNING, PAUSED | TIMED_OUT; begun or COMPLETED where it waited for the moment; or as it was |
@@ -62,7 +62,7 @@ pub(crate) fn event(run: &mut Run, event: Event, context: &mut Context<'_>) -> R
         Event::Unplaceable { task, reason } => agent::unplaceable(&mut turn, task, reason),
         Event::Performed { task, turn: number, result } => performed::performed(&mut turn, task, number, result),
         Event::ChildStarted { task, workflow } => performed::child_started(&mut turn, task, workflow),
-        Event::ChildRefused { task, reason } => performed::child_refused(&mut turn, task, reason),
+        Event::ChildRefused { task, reason, terminal } => performed::child_refused(&mut turn, task, reason, terminal),
         Event::ChildEnded { task, workflow, status, output, reason } => {
             performed::child_ended(&mut turn, task, workflow, status, output, reason)
         }

@@ -55,9 +55,9 @@ pub(super) fn child_started(turn: &mut Turn<'_, '_>, task: TaskId, workflow: Wor
 }
 
 /// It cannot be started, or not be retried.
-pub(super) fn child_refused(turn: &mut Turn<'_, '_>, task: TaskId, reason: String) -> Result<(), Refusal> {
+pub(super) fn child_refused(turn: &mut Turn<'_, '_>, task: TaskId, reason: String, terminal: bool) -> Result<(), Refusal> {
     let ix = find_orderer(turn, task)?;
-    turn.end_task(ix, Ending { holder_knows: true, ..Ending::failed(reason, false) });
+    turn.end_task(ix, Ending { holder_knows: true, ..Ending::failed(reason, terminal) });
     Ok(())
 }
 

@@ -1,11 +1,11 @@
 //! What must be true of a definition, apart from the order of its steps.
 
 use conductor_model::limits::DEFINITION_NAME_BYTES_MAX;
-use conductor_model::{TaskDef, TaskType, Violation, WorkflowDef, WorkflowTask};
+use conductor_model::{TaskDef, Violation, WorkflowDef, WorkflowTask};
 
 use super::{AgentTemplate, Compiler, Kind, NodeId};
 use crate::expression::Template;
-use crate::rate_limit;
+use crate::{rate_limit, task_type};
 
 /// The names that expressions may begin with beside references.
 const RESERVED: [&str; 3] = ["workflow", "task", OWN_TASK_ID];
@@ -43,12 +43,6 @@ pub(super) fn workflow(definition: &WorkflowDef, out: &mut Vec<Violation>) {
     }
 }
 
-/// Whether `asyncComplete` means something: it makes a step wait for its end from outside, or that is what it does anyway.
-fn can_complete_from_outside(task_type: TaskType) -> bool {
-    use TaskType::{Dynamic, Event, Http, Human, Simple, Wait};
-    matches!(task_type, Http | Event | Simple | Dynamic | Wait | Human)
-}
-
 /// Checks what every step has, whatever its type. `path` says where the step stands.
 pub(super) fn step(step: &WorkflowTask, path: &dyn Fn() -> String, out: &mut Vec<Violation>) {
     let mut found = Vec::new();
@@ -59,7 +53,7 @@ pub(super) fn step(step: &WorkflowTask, path: &dyn Fn() -> String, out: &mut Vec
         let message = "is a word of the expression language; choose another name";
         found.push(Violation::new("taskReferenceName", message, Some(reference.to_owned())));
     }
-    if step.async_complete && !can_complete_from_outside(step.task_type) {
+    if step.async_complete && !task_type::of(step.task_type).completes_outside {
         let message =
             "has no effect on a step of this type; leave it out, or let a step of type HTTP, EVENT, WAIT or HUMAN wait";
         found.push(Violation::new("asyncComplete", message, Some("true".to_owned())));

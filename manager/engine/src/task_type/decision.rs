@@ -5,17 +5,25 @@ use std::sync::Arc;
 use conductor_model::WorkflowTask;
 use serde_json::{Value, json};
 
-use super::{Behaviour, Role, script, switch};
+use super::{Behaviour, Role, StepScript, script, switch};
 use crate::ending::Ending;
 use crate::expression::as_text;
 use crate::plan::{Compiler, Kind, NodeId};
 use crate::run::Run;
 use crate::state::Ix;
 use crate::turn::Turn;
-use crate::work::{PerformFailure, ServerWork};
+use crate::work::{PerformFailure, ServerWork, WorkKind};
 
-pub(super) const BEHAVIOUR: Behaviour =
-    Behaviour { compile, begin, work, performed, hands_over, ..Behaviour::base(Role::Operator, Some("DECISION")) };
+pub(super) const BEHAVIOUR: Behaviour = Behaviour {
+    compile,
+    begin,
+    work,
+    performed,
+    hands_over,
+    work_kind: Some(WorkKind::Script),
+    script: |step| Some(StepScript::javascript("caseExpression", step.case_expression.as_deref()?)),
+    ..Behaviour::base(Role::Operator, Some("DECISION"))
+};
 
 /// A script gets its input; a value that is only named goes nowhere.
 fn hands_over(step: &WorkflowTask, _: &str) -> bool {

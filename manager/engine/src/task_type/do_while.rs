@@ -10,7 +10,7 @@ use std::sync::Arc;
 use conductor_model::{TaskRecord, WorkflowTask};
 use serde_json::{Map, Value, json};
 
-use super::{Behaviour, Role, parameter, script};
+use super::{Behaviour, Role, StepScript, parameter, script};
 use crate::attempt;
 use crate::ending::Ending;
 use crate::expression::Budget;
@@ -20,10 +20,19 @@ use crate::plan::{Compiler, Kind, NodeId};
 use crate::run::Run;
 use crate::state::Ix;
 use crate::turn::{Turn, Work};
-use crate::work::{PerformFailure, ServerWork};
+use crate::work::{PerformFailure, ServerWork, WorkKind};
 
-pub(super) const BEHAVIOUR: Behaviour =
-    Behaviour { compile, prepare, begin, work, performed, hands_over, ..Behaviour::base(Role::Operator, Some("DO_WHILE")) };
+pub(super) const BEHAVIOUR: Behaviour = Behaviour {
+    compile,
+    prepare,
+    begin,
+    work,
+    performed,
+    hands_over,
+    work_kind: Some(WorkKind::Script),
+    script: |step| Some(StepScript::javascript("loopCondition", step.loop_condition.as_deref()?)),
+    ..Behaviour::base(Role::Operator, Some("DO_WHILE"))
+};
 
 /// Most rounds of one loop. One that never ends must not fill the store.
 const LOOP_ROUNDS_MAX: u32 = 100_000;

@@ -14,7 +14,7 @@ use crate::plan::{Compiler, Kind, NodeId};
 use crate::run::Run;
 use crate::state::Ix;
 use crate::turn::Turn;
-use crate::work::{PerformFailure, ServerWork};
+use crate::work::{PerformFailure, ServerWork, WorkKind};
 
 pub(super) const BEHAVIOUR: Behaviour = Behaviour {
     compile,
@@ -23,6 +23,8 @@ pub(super) const BEHAVIOUR: Behaviour = Behaviour {
     work,
     performed,
     hands_over: |_, _| true,
+    work_kind: Some(WorkKind::Message),
+    completes_outside: true,
     ..Behaviour::base(Role::System, Some("EVENT"))
 };
 

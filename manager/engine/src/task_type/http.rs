@@ -13,10 +13,18 @@ use crate::plan::{Compiler, Kind, NodeId};
 use crate::run::Run;
 use crate::state::Ix;
 use crate::turn::Turn;
-use crate::work::{HttpRequest, PerformFailure, ServerWork};
+use crate::work::{HttpRequest, PerformFailure, ServerWork, WorkKind};
 
-pub(super) const BEHAVIOUR: Behaviour =
-    Behaviour { compile, begin, work, performed, hands_over: |_, _| true, ..Behaviour::base(Role::System, Some("HTTP")) };
+pub(super) const BEHAVIOUR: Behaviour = Behaviour {
+    compile,
+    begin,
+    work,
+    performed,
+    hands_over: |_, _| true,
+    work_kind: Some(WorkKind::Request),
+    completes_outside: true,
+    ..Behaviour::base(Role::System, Some("HTTP"))
+};
 
 /// Ms for the connection and for the response where nothing is said.
 const TIMEOUT_MS: u64 = 3_000;

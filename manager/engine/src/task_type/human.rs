@@ -2,5 +2,9 @@
 
 use super::{Behaviour, Role};
 
-pub(super) const BEHAVIOUR: Behaviour =
-    Behaviour { begin: |turn, ix| turn.wait_for_update(ix), ..Behaviour::base(Role::System, Some("HUMAN")) };
+pub(super) const BEHAVIOUR: Behaviour = Behaviour {
+    begin: |turn, ix| turn.wait_for_update(ix),
+    completes_outside: true,
+    asks: |_| true,
+    ..Behaviour::base(Role::System, Some("HUMAN"))
+};

@@ -6,16 +6,31 @@ use conductor_model::WorkflowTask;
 use serde_json::{Value, json};
 
 use super::script::{self, Evaluator};
-use super::{Behaviour, Role};
+use super::{Behaviour, Role, StepScript};
 use crate::ending::Ending;
 use crate::plan::{Compiler, Kind, NodeId};
 use crate::run::Run;
 use crate::state::Ix;
 use crate::turn::Turn;
-use crate::work::{PerformFailure, ServerWork};
+use crate::work::{PerformFailure, ServerWork, WorkKind};
 
-pub(super) const BEHAVIOUR: Behaviour =
-    Behaviour { compile, begin, work, performed, hands_over, ..Behaviour::base(Role::System, Some("INLINE")) };
+pub(super) const BEHAVIOUR: Behaviour = Behaviour {
+    compile,
+    begin,
+    work,
+    performed,
+    hands_over,
+    work_kind: Some(WorkKind::Script),
+    script: own_script,
+    ..Behaviour::base(Role::System, Some("INLINE"))
+};
+
+/// Its script, unless it names a value.
+fn own_script(step: &WorkflowTask) -> Option<StepScript<'_>> {
+    let input = |key: &str| step.input_parameters.get(key).and_then(Value::as_str);
+    let is_script = input("evaluatorType").is_none_or(|name| script::evaluator(name) == Some(Evaluator::JavaScript));
+    is_script.then(|| input("expression")).flatten().map(|source| StepScript::javascript("inputParameters.expression", source))
+}
 
 /// A script gets its input; a value that is only named goes nowhere.
 fn hands_over(step: &WorkflowTask, _: &str) -> bool {

@@ -12,7 +12,7 @@ use conductor_model::{Outcome, TaskRecord, TaskStatus, WorkflowTask};
 use serde_json::{Map, Value, json};
 
 use super::script::{self, Evaluator};
-use super::{Behaviour, Role};
+use super::{Behaviour, Role, StepScript};
 use crate::attempt;
 use crate::ending::Ending;
 use crate::expression::Budget;
@@ -22,7 +22,7 @@ use crate::plan::{Compiler, Kind, NodeId};
 use crate::run::Run;
 use crate::state::Ix;
 use crate::turn::Turn;
-use crate::work::{PerformFailure, ServerWork};
+use crate::work::{PerformFailure, ServerWork, WorkKind};
 
 pub(super) const BEHAVIOUR: Behaviour = Behaviour {
     compile,
@@ -32,8 +32,17 @@ pub(super) const BEHAVIOUR: Behaviour = Behaviour {
     performed,
     hands_over,
     forkable: false,
+    work_kind: Some(WorkKind::Script),
+    script: own_script,
     ..Behaviour::base(Role::Operator, Some("JOIN"))
 };
+
+/// Its script, where its evaluator is one.
+fn own_script(step: &WorkflowTask) -> Option<StepScript<'_>> {
+    let name = step.evaluator_type.as_deref()?;
+    (script::evaluator(name) == Some(Evaluator::JavaScript)).then_some(())?;
+    Some(StepScript::javascript("expression", step.expression.as_deref()?))
+}
 
 /// Only a script gets its input.
 fn hands_over(step: &WorkflowTask, _: &str) -> bool {

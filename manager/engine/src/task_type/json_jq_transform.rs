@@ -5,13 +5,13 @@ use std::sync::Arc;
 use conductor_model::WorkflowTask;
 use serde_json::{Value, json};
 
-use super::{Behaviour, Role};
+use super::{Behaviour, Role, StepScript};
 use crate::ending::Ending;
 use crate::plan::{Compiler, Kind, NodeId};
 use crate::run::Run;
 use crate::state::Ix;
 use crate::turn::Turn;
-use crate::work::{PerformFailure, ScriptLanguage, ScriptStyle, ServerWork};
+use crate::work::{PerformFailure, ScriptLanguage, ScriptStyle, ServerWork, WorkKind};
 
 pub(super) const BEHAVIOUR: Behaviour = Behaviour {
     compile,
@@ -19,8 +19,16 @@ pub(super) const BEHAVIOUR: Behaviour = Behaviour {
     work,
     performed,
     hands_over: |_, _| true,
+    work_kind: Some(WorkKind::Script),
+    script,
     ..Behaviour::base(Role::System, Some("JSON_JQ_TRANSFORM"))
 };
+
+fn script(step: &WorkflowTask) -> Option<StepScript<'_>> {
+    let source = step.input_parameters.get("queryExpression").and_then(Value::as_str)?;
+    let place = "inputParameters.queryExpression";
+    Some(StepScript { language: ScriptLanguage::Jq, ..StepScript::javascript(place, source) })
+}
 
 const KEY: &str = "queryExpression";
 

@@ -5,16 +5,33 @@ use std::sync::Arc;
 use conductor_model::WorkflowTask;
 use serde_json::{Value, json};
 
-use super::{Behaviour, Role};
+use super::{Behaviour, Role, StepScript};
 use crate::ending::Ending;
 use crate::plan::{Compiler, Kind, NodeId};
 use crate::run::Run;
 use crate::state::Ix;
 use crate::turn::Turn;
-use crate::work::{PerformFailure, ScriptLanguage, ScriptStyle, ServerWork};
+use crate::work::{PerformFailure, ScriptLanguage, ScriptStyle, ServerWork, WorkKind};
 
-pub(super) const BEHAVIOUR: Behaviour =
-    Behaviour { compile, begin, work, performed, hands_over: |_, _| true, ..Behaviour::base(Role::System, Some("LAMBDA")) };
+pub(super) const BEHAVIOUR: Behaviour = Behaviour {
+    compile,
+    begin,
+    work,
+    performed,
+    hands_over: |_, _| true,
+    work_kind: Some(WorkKind::Script),
+    script,
+    ..Behaviour::base(Role::System, Some("LAMBDA"))
+};
+
+fn script(step: &WorkflowTask) -> Option<StepScript<'_>> {
+    let given = step.input_parameters.get("scriptExpression").and_then(Value::as_str);
+    let (place, source) = match given {
+        Some(source) => ("inputParameters.scriptExpression", source),
+        None => ("scriptExpression", step.script_expression.as_deref()?),
+    };
+    Some(StepScript { style: ScriptStyle::FunctionBody, ..StepScript::javascript(place, source) })
+}
 
 fn compile(compiler: &mut Compiler, node: NodeId, step: &Arc<WorkflowTask>, _: Option<&Arc<WorkflowTask>>, _: usize) -> Kind {
     let own = step.script_expression.as_deref().is_some_and(|text| !text.trim().is_empty());

@@ -13,6 +13,7 @@ mod inline;
 pub(crate) mod join;
 mod json_jq_transform;
 mod kafka_publish;
+pub(crate) mod known;
 mod lambda;
 mod noop;
 mod script;
@@ -30,6 +31,8 @@ use conductor_model::definition::TaskType;
 use conductor_model::{TaskRecord, WorkflowTask};
 use serde_json::Value;
 
+pub use known::{StepScript, is_limited, script_of, waits_for_somebody, work_kind};
+
 use crate::attempt;
 use crate::ending::Ending;
 use crate::frame::Site;
@@ -37,7 +40,7 @@ use crate::plan::{Compiler, Kind, NodeId};
 use crate::run::Run;
 use crate::state::Ix;
 use crate::turn::Turn;
-use crate::work::{PerformFailure, ServerWork};
+use crate::work::{PerformFailure, ServerWork, WorkKind};
 
 /// Reads a step. Gets the step behind it, and the depth of its block.
 pub(crate) type Compile = fn(&mut Compiler, NodeId, &Arc<WorkflowTask>, Option<&Arc<WorkflowTask>>, usize) -> Kind;
@@ -64,6 +67,14 @@ pub(crate) struct Behaviour {
     /// Whether what stands at a place of its `inputParameters`, as in `http_request.headers.x`, is handed over to somebody
     /// else, with secrets and environment values looked up.
     pub hands_over: fn(&WorkflowTask, &str) -> bool,
+    /// Whether somebody outside can complete a task of the type, so that `asyncComplete` means something.
+    pub completes_outside: bool,
+    /// Which kind of work the manager does for its tasks; `None` = none.
+    pub work_kind: Option<WorkKind>,
+    /// The script that a step has, where it is one.
+    pub script: fn(&WorkflowTask) -> Option<StepScript<'_>>,
+    /// Whether nobody but a person, or a program that signals, ends the task, as it stands.
+    pub asks: fn(&TaskRecord) -> bool,
     /// Checks a step of the type and reads what is in it.
     pub compile: Compile,
     /// Fills in the input, and what else is worked out when the step is reached. The error is for people and final.
@@ -86,6 +97,10 @@ impl Behaviour {
             name,
             forkable: true,
             hands_over: |_, _| false,
+            completes_outside: false,
+            work_kind: None,
+            script: |_| None,
+            asks: |_| false,
             compile: |_, _, _, _, _| Kind::Leaf,
             prepare: attempt::resolve,
             begin: |turn, ix| turn.end_task(ix, Ending::completed()),

@@ -13,7 +13,8 @@ use crate::plan::AgentTemplate;
 use crate::run::Run;
 use crate::turn::Turn;
 
-pub(super) const BEHAVIOUR: Behaviour = Behaviour { prepare, hands_over: |_, _| true, ..Behaviour::base(Role::Worker, None) };
+pub(super) const BEHAVIOUR: Behaviour =
+    Behaviour { prepare, hands_over: |_, _| true, completes_outside: true, ..Behaviour::base(Role::Worker, None) };
 
 fn prepare(turn: &Turn<'_, '_>, site: Site, record: &mut TaskRecord) -> Result<(), String> {
     attempt::resolve(turn, site, record)?;

@@ -7,7 +7,7 @@ use conductor_model::{TaskRecord, TaskStatus, WorkflowTask};
 use serde_json::{Value, json};
 
 use super::script::{self, Evaluator};
-use super::{Behaviour, Role};
+use super::{Behaviour, Role, StepScript};
 use crate::ending::Ending;
 use crate::expression::as_text;
 use crate::flow;
@@ -16,10 +16,25 @@ use crate::plan::{BlockId, BlockPlace, Compiler, Kind, NodeId};
 use crate::run::Run;
 use crate::state::Ix;
 use crate::turn::{Turn, Work};
-use crate::work::{PerformFailure, ServerWork};
+use crate::work::{PerformFailure, ServerWork, WorkKind};
 
-pub(super) const BEHAVIOUR: Behaviour =
-    Behaviour { compile, begin, work, performed, hands_over, ..Behaviour::base(Role::Operator, Some("SWITCH")) };
+pub(super) const BEHAVIOUR: Behaviour = Behaviour {
+    compile,
+    begin,
+    work,
+    performed,
+    hands_over,
+    work_kind: Some(WorkKind::Script),
+    script: own_script,
+    ..Behaviour::base(Role::Operator, Some("SWITCH"))
+};
+
+/// Its script, where its evaluator is one.
+fn own_script(step: &WorkflowTask) -> Option<StepScript<'_>> {
+    let name = step.evaluator_type.as_deref()?;
+    (script::evaluator(name) == Some(Evaluator::JavaScript)).then_some(())?;
+    Some(StepScript::javascript("expression", step.expression.as_deref()?))
+}
 
 /// A script gets its input; a value that is only named goes nowhere.
 fn hands_over(step: &WorkflowTask, _: &str) -> bool {

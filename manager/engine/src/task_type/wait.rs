@@ -17,6 +17,8 @@ pub(super) const BEHAVIOUR: Behaviour = Behaviour {
     compile,
     begin,
     due: |turn, ix| turn.end_task(ix, Ending::completed()),
+    completes_outside: true,
+    asks: |task| task.due_at.is_none(),
     ..Behaviour::base(Role::System, Some("WAIT"))
 };
 

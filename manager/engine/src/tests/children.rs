@@ -110,7 +110,7 @@ fn ending_the_task_ends_the_child() {
 fn a_child_that_cannot_start_fails_its_task() {
     let mut story = start(sub(json!({"name": "c"})));
     let task = story.id("sub");
-    story.event(Event::ChildRefused { task, reason: "there is no workflow `c`".to_owned() });
+    story.event(Event::ChildRefused { task, reason: "there is no workflow `c`".to_owned(), terminal: false });
     assert_eq!(story.task("sub").reason.as_deref(), Some("there is no workflow `c`"));
     assert_eq!(story.status(), WorkflowStatus::Failed);
     assert!(story.effects.is_empty());
@@ -244,7 +244,7 @@ fn a_retry_can_go_down_into_the_child() {
     assert_eq!(story.effects, [Effect::RetryWorkflow { workflow, task }]);
     assert_eq!(story.open(), ["sub"]);
     story.restart();
-    story.event(Event::ChildRefused { task, reason: "it is gone".to_owned() });
+    story.event(Event::ChildRefused { task, reason: "it is gone".to_owned(), terminal: false });
     assert_eq!(story.status(), WorkflowStatus::Failed);
     story.event(Event::Retry { resume_subworkflows: false });
     assert_ne!(story.child().expect("a new child").id, workflow);

@@ -227,7 +227,7 @@ fn system_event(story: &Story, record: &TaskRecord, which: u16, what: u8) -> Opt
         11..=13 => child(WorkflowStatus::Completed)?,
         14 => child(WorkflowStatus::Failed)?,
         15 | 16 => Event::ChildStarted { task, workflow: record.sub_workflow_id.unwrap_or_else(|| story.run.workflow().id) },
-        17 => Event::ChildRefused { task, reason: "no".to_owned() },
+        17 => Event::ChildRefused { task, reason: "no".to_owned(), terminal: false },
         18 => Event::ChildRevived { task },
         19..=22 => Event::Retry { resume_subworkflows: which.is_multiple_of(2) },
         23 if which.is_multiple_of(3) => Event::Restart { plan: None },

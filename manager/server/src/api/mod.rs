@@ -22,6 +22,7 @@ mod limits;
 mod metrics;
 mod observe;
 mod own;
+pub mod reading;
 mod router;
 mod shapes;
 mod state;

@@ -88,9 +88,7 @@ impl App {
         Box::pin(async move {
             let definition = rehearsal.definition.clone();
             let plan = self.plan_to_start(tenant, &rehearsal.name, rehearsal.version, definition).await?;
-            if depth == 0 {
-                self.check_start(tenant, &plan, &request.input).await?;
-            }
+            self.check_start(tenant, &plan, &request.input).await?;
             let (used, ahead, events) = Default::default();
             let mut stage = Stage { app: self, tenant, rehearsal, now, depth, used, ahead, events };
             let begun = Arc::clone(&plan);
@@ -220,10 +218,8 @@ impl Stage<'_> {
             return Ok(Some(started));
         }
         if self.depth >= DEPTH_MAX {
-            return Ok(Some(Event::ChildRefused {
-                task,
-                reason: format!("more than {DEPTH_MAX} sub-workflows within each other"),
-            }));
+            let reason = format!("more than {DEPTH_MAX} sub-workflows within each other");
+            return Ok(Some(Event::ChildRefused { task, reason, terminal: false }));
         }
         let given = self.rehearsal.children.get(&*record.reference).cloned().unwrap_or_default();
         let child = Rehearsal {
@@ -238,7 +234,12 @@ impl Stage<'_> {
         let over = match rehearsed {
             Ok(rehearsed) => rehearsed.run.workflow().clone(),
             Err(AppError::NotFound { what, id }) => {
-                return Ok(Some(Event::ChildRefused { task, reason: format!("no such {what}: {id}") }));
+                let reason = format!("no such {what}: {id}");
+                return Ok(Some(Event::ChildRefused { task, reason, terminal: false }));
+            }
+            Err(AppError::Invalid { code: "schema-violated" | "schema-missing", message, .. }) => {
+                let reason = format!("workflow {} cannot be started: {message}", child.name);
+                return Ok(Some(Event::ChildRefused { task, reason, terminal: true }));
             }
             Err(error) => return Err(error),
         };

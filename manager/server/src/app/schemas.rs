@@ -11,9 +11,9 @@ use super::{App, AppError};
 use crate::clock;
 
 /// Faults named in one refusal.
-const FAULTS_MAX: usize = 10;
+pub const FAULTS_MAX: usize = 10;
 /// Longest message of a fault in characters: it may quote the value.
-const FAULT_CHARS_MAX: usize = 300;
+pub const FAULT_CHARS_MAX: usize = 300;
 /// Longest name in bytes.
 const NAME_BYTES_MAX: usize = 255;
 
@@ -111,12 +111,18 @@ pub(super) fn violations(
             stored.as_ref().and_then(read).and_then(|schema| schema.data)
         }
     };
-    let Some(validator) = data.and_then(|data| compile(data).ok()) else { return Ok(None) };
+    Ok(data.and_then(|data| misfits(data, what, value)))
+}
+
+/// Where a value breaks a schema, at most [`FAULTS_MAX`] places; `what` begins each. `None` = the schema is none.
+#[must_use]
+pub fn misfits(data: Map<String, Value>, what: &str, value: &Value) -> Option<Vec<Violation>> {
+    let validator = compile(data).ok()?;
     let faults = validator.iter_errors(value).take(FAULTS_MAX).map(|error| {
         let message: String = error.to_string().chars().take(FAULT_CHARS_MAX).collect();
         Violation::new(format!("{what}{}", error.instance_path()), message, None)
     });
-    Ok(Some(faults.collect()))
+    Some(faults.collect())
 }
 
 /// What is wrong with the schemas that a workflow definition enforces, and those of task definitions in its steps.
@@ -141,8 +147,9 @@ pub(super) fn of_task(definition: &TaskDef) -> Vec<Violation> {
     enforced.filter_map(|(schema, key)| Some(faults(schema.as_deref()?, key))).flatten().collect()
 }
 
-/// What is wrong with a schema by itself.
-fn faults(schema: &SchemaDef, path: &str) -> Vec<Violation> {
+/// What is wrong with a schema by itself; `path` begins each place.
+#[must_use]
+pub fn faults(schema: &SchemaDef, path: &str) -> Vec<Violation> {
     let mut faults = Vec::new();
     if schema.name.is_empty() && schema.data.is_none() || schema.name.len() > NAME_BYTES_MAX {
         faults.push(Violation::new(format!("{path}.name"), "must be a name of 1 to 255 bytes", None));

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use conductor_model::definition::TaskType;
+use conductor_engine::waits_for_somebody;
 use conductor_model::{FeedEntry, TaskRecord, TaskStatus, TenantName, WorkflowId, WorkflowRecord};
 use conductor_store::{Page, Store, StoreError, TaskFilter};
 use tokio::sync::broadcast::Receiver;
@@ -110,16 +110,6 @@ fn look(store: &dyn Store, tenant: &TenantName, id: WorkflowId, references: &[St
         }
     }
     Ok(Some(standing))
-}
-
-/// A task that only somebody outside can end: HUMAN, and WAIT without a time.
-fn waits_for_somebody(task: &TaskRecord) -> bool {
-    let asks = match task.task_type {
-        TaskType::Human => true,
-        TaskType::Wait => task.due_at.is_none(),
-        _ => false,
-    };
-    asks && task.status == TaskStatus::InProgress
 }
 
 /// Whether one of the steps is over.

@@ -83,9 +83,7 @@ impl App {
     ) -> Result<(), AppError> {
         let definition = &plan.snapshot().workflow;
         let Some(schema) = definition.input_schema.as_ref().filter(|_| definition.enforce_schema) else { return Ok(()) };
-        let mut whole = definition.input_template.clone();
-        whole.extend(input.iter().map(|(key, value)| (key.clone(), value.clone())));
-        self.check_schema(tenant, schema, "input", whole).await
+        self.check_schema(tenant, schema, "input", plan.whole_input(input.clone())).await
     }
 
     /// Schedules nothing new in it. Pausing a paused workflow does nothing.

@@ -6,6 +6,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::state::ApiState;
 
+pub(super) use node_instances::read_patch;
+
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     node_instances::routes()
 }

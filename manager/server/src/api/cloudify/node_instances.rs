@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::ApiError;
-use crate::api::extract::{JsonBody, Params};
+use crate::api::extract::{JsonBody, Params, parse_json};
 use crate::api::limits::{OFFSET_MAX, PAGE_ROWS_MAX};
 use crate::api::state::ApiState;
 use crate::app::Caller;
@@ -83,6 +83,11 @@ async fn update(
     let is_forced = params.is_given("force") && params.flag("force", true)?;
     let patch = body.into_patch(is_forced)?;
     Ok(Json(shown(&state.app.update_node_instance(&caller.tenant, &id, patch).await?)))
+}
+
+/// Reads a body as [`update`] does.
+pub(in crate::api) fn read_patch(bytes: &[u8]) -> Result<(), ApiError> {
+    parse_json::<Patch>(bytes)?.into_patch(true).map(|_| ())
 }
 
 impl Patch {

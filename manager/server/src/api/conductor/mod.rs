@@ -26,6 +26,10 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::state::ApiState;
 
+pub(super) use tasks::read_task_result;
+pub(super) use token::read_key;
+pub(super) use workflow::{read_correlated, read_rerun, read_skip, read_start, read_state, read_test};
+
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .merge(metadata::routes())

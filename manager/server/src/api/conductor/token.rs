@@ -9,7 +9,7 @@ use utoipa_axum::routes;
 
 use crate::api::ApiError;
 use crate::api::auth::caller_of_token;
-use crate::api::extract::JsonBody;
+use crate::api::extract::{JsonBody, parse_json};
 use crate::api::state::ApiState;
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
@@ -25,6 +25,11 @@ struct Key {
     _key_id: Option<String>,
     /// An API token.
     key_secret: String,
+}
+
+/// Reads a body as the exchange of a key does.
+pub(in crate::api) fn read_key(bytes: &[u8]) -> Result<(), ApiError> {
+    parse_json::<Key>(bytes).map(|_| ())
 }
 
 /// What it sends from then on.

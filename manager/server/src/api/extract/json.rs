@@ -38,12 +38,7 @@ impl<T: DeserializeOwned + Default> FromRequest<ApiState> for OptionalJson<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &ApiState) -> Result<Self, ApiError> {
-        let bytes = read_body(request, state.limits().json_body_bytes).await?;
-        let text = bytes.trim_ascii();
-        if text.is_empty() || text == b"null" {
-            return Ok(Self(T::default()));
-        }
-        parse_json(&bytes).map(Self)
+        parse_optional(&read_body(request, state.limits().json_body_bytes).await?).map(Self)
     }
 }
 
@@ -99,6 +94,12 @@ pub(in crate::api) async fn drain(mut body: Body) {
         }
     };
     let _ = tokio::time::timeout(Duration::from_millis(DRAIN_MS_MAX), reading).await;
+}
+
+/// As [`parse_json`]; nothing at all and `null` are the type's default.
+pub(in crate::api) fn parse_optional<T: DeserializeOwned + Default>(bytes: &[u8]) -> Result<T, ApiError> {
+    let text = bytes.trim_ascii();
+    if text.is_empty() || text == b"null" { Ok(T::default()) } else { parse_json(bytes) }
 }
 
 /// Parses JSON from outside: bounded in depth, with the place of a wrong value.

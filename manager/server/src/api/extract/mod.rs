@@ -5,9 +5,7 @@ mod params;
 mod path;
 mod upload;
 
-#[cfg(test)]
-pub(super) use json::parse_json;
-pub(super) use json::{JsonBody, JsonListOrOne, OptionalJson, read_body};
+pub(super) use json::{JsonBody, JsonListOrOne, OptionalJson, parse_json, parse_optional, read_body};
 pub(super) use params::Params;
 #[cfg(test)]
 pub(super) use params::params;

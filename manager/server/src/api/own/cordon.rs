@@ -7,7 +7,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::ApiError;
-use crate::api::extract::{JsonBody, name_in_path};
+use crate::api::extract::{JsonBody, name_in_path, parse_json};
 use crate::api::state::ApiState;
 use crate::app::Caller;
 
@@ -22,6 +22,11 @@ struct CordonBody {
     /// For people; at most 500 characters.
     #[serde(default)]
     reason: Option<String>,
+}
+
+/// Reads a body as [`cordon`] does.
+pub(in crate::api) fn read_cordon(bytes: &[u8]) -> Result<(), ApiError> {
+    parse_json::<CordonBody>(bytes).map(|_| ())
 }
 
 /// Gives an agent nothing new from now on; what it has goes on. To drain it, wait until its `tasks` are empty.

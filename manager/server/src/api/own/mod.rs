@@ -15,6 +15,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::state::ApiState;
 
+pub(super) use cordon::read_cordon;
+
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .merge(agents::routes())

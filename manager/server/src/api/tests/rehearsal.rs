@@ -117,6 +117,21 @@ async fn a_sub_workflow_is_tried_out_with_outcomes_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_sub_workflow_that_is_tried_out_with_a_wrong_input_is_refused_as_it_would_be() {
+    let house = House::new();
+    house.json("POST", "/api/metadata/taskdefs", json!([{ "name": "t" }])).await.expect(200);
+    let mut child = definition("child", &json!([step("SIMPLE", "t", &json!({}))]));
+    child["inputSchema"] = json!({ "name": "s", "data": { "properties": { "n": { "type": "integer" } } } });
+    house.json("POST", "/api/metadata/workflow", child).await.expect(200);
+    let sub = step("SUB_WORKFLOW", "sub", &json!({ "subWorkflowParam": { "name": "child" }, "inputParameters": { "n": "x" } }));
+    let body = json!({ "name": "parent", "workflowDef": definition("parent", &json!([sub])) });
+    let run = house.json("POST", "/api/workflow/test", body).await.expect(200).json();
+    assert_eq!(statuses(&run), ["sub FAILED_WITH_TERMINAL_ERROR"], "{run:#}");
+    let reason = run["tasks"][0]["reasonForIncompletion"].as_str().unwrap();
+    assert!(reason.starts_with("workflow child cannot be started: the input does not fit its schema: input/n"), "{reason}");
+}
+
+#[tokio::test]
 async fn requests_and_messages_are_not_sent() {
     let house = House::new();
     let http = step("HTTP", "call", &json!({ "inputParameters": { "uri": "http://127.0.0.1:9/", "method": "GET" } }));

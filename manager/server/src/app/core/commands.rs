@@ -11,11 +11,20 @@ use super::message::{Answer, CommandError, HandedOver, Reply, StartKey, StartOrd
 use super::rerunning::Replaced;
 use super::{AsItIsNow, Core, DecideError};
 
+/// Whether the input of a workflow to start is known to fit the schema of its definition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fit {
+    /// It is: who asked from outside was told of every fault before, off the deciding thread.
+    Checked,
+    /// Nobody looked yet: the manager itself starts it.
+    Unchecked,
+}
+
 impl Core {
     /// Starts a workflow, unless its idempotency key is taken.
     pub(super) fn start(&mut self, order: StartOrder) {
         let StartOrder { plan, request, idempotency, reply } = order;
-        match self.launch(plan, request, idempotency) {
+        match self.launch(plan, request, idempotency, Fit::Checked) {
             Ok(launched) => {
                 self.follow_up();
                 self.building.reply(reply, launched.id());
@@ -26,13 +35,14 @@ impl Core {
         }
     }
 
-    /// Starts a workflow unless its idempotency key or a limit stands against it. What follows from its first steps is not
-    /// followed up yet.
+    /// Starts a workflow unless its idempotency key, its input or a limit stands against it: every run begins here. What
+    /// follows from its first steps is not followed up yet.
     pub(super) fn launch(
         &mut self,
         plan: Arc<Plan>,
         mut request: StartRequest,
         idempotency: IdempotencyStrategy,
+        fit: Fit,
     ) -> Result<Launched, CommandError> {
         let id = request.id;
         let key = request.idempotency_key.clone().map(|key| {
@@ -50,6 +60,9 @@ impl Core {
                 }
             }
         }
+        if fit == Fit::Unchecked {
+            self.check_input(&plan, &request)?;
+        }
         self.line_up(&plan, &mut request)?;
         if let Some(key) = key {
             self.starting_keys.insert(key, (id, self.batch_number));
@@ -64,6 +77,13 @@ impl Core {
         self.runs.insert(run, self.batch_number);
         self.apply_start(id, snapshot, decision);
         Ok(Launched::New(id))
+    }
+
+    fn check_input(&self, plan: &Plan, request: &StartRequest) -> Result<(), CommandError> {
+        let tenant = request.tenant.clone();
+        let catalogue = AsItIsNow { store: self.store.as_ref(), polling: &self.polling, tenant, now: self.now };
+        let Some(fault) = plan.input_fault(&request.input, &catalogue) else { return Ok(()) };
+        Err(CommandError::InputUnfit { name: plan.snapshot().workflow.name.clone(), fault })
     }
 
     /// The newest run that was started with a key, and whether it is over.

@@ -12,6 +12,7 @@ use conductor_model::{IdempotencyStrategy, TaskId, TenantName, WorkflowDef, Work
 use conductor_store::StoreError;
 use serde_json::{Map, Value, json};
 
+use super::commands::Fit;
 use super::message::{Announcement, CommandError};
 use super::{Core, DecideError};
 use crate::app::definitions::compile;
@@ -84,6 +85,21 @@ impl Launched {
     }
 }
 
+/// Why a workflow that another one ordered was not started.
+#[derive(Debug)]
+struct Unstarted {
+    /// For people.
+    reason: String,
+    /// Whether another attempt would be refused for the same reason.
+    terminal: bool,
+}
+
+impl From<String> for Unstarted {
+    fn from(reason: String) -> Self {
+        Self { reason, terminal: false }
+    }
+}
+
 impl Core {
     /// Works through all that follows from what was decided. Does nothing when that is being done already.
     pub(super) fn follow_up(&mut self) {
@@ -140,23 +156,25 @@ impl Core {
                 }
             }
             (Ok(_), None) => {}
-            (Err(reason), Some(task)) => self.feed(from, Event::ChildRefused { task, reason }),
-            (Err(reason), None) => self.alert_unstarted(from, &name, &reason),
+            (Err(Unstarted { reason, terminal }), Some(task)) => {
+                self.feed(from, Event::ChildRefused { task, reason, terminal });
+            }
+            (Err(unstarted), None) => self.alert_unstarted(from, &name, &unstarted.reason),
         }
     }
 
-    fn launch_child(&mut self, from: WorkflowId, order: ChildOrder) -> Result<Launched, String> {
-        let Some(starter) = self.runs.peek(from) else { return Err("the workflow that starts it is gone".to_owned()) };
+    fn launch_child(&mut self, from: WorkflowId, order: ChildOrder) -> Result<Launched, Unstarted> {
+        let Some(starter) = self.runs.peek(from) else { return Err("the workflow that starts it is gone".to_owned().into()) };
         let (tenant, created_by) = (starter.workflow().tenant.clone(), starter.workflow().created_by.clone());
         if self.follow_ups.chain > CHAIN_MAX {
-            return Err(format!("more than {CHAIN_MAX} workflows started each other with no other step between them"));
+            return Err(format!("more than {CHAIN_MAX} workflows started each other with no other step between them").into());
         }
         self.follow_ups.starts += 1;
         if self.follow_ups.starts > STARTS_PER_EVENT_MAX {
-            return Err(format!("more than {STARTS_PER_EVENT_MAX} workflows would be started at once"));
+            return Err(format!("more than {STARTS_PER_EVENT_MAX} workflows would be started at once").into());
         }
         if order.parent.is_some() && self.nesting_of(from)? >= NESTING_MAX {
-            return Err(format!("sub-workflows are nested more than {NESTING_MAX} deep"));
+            return Err(format!("sub-workflows are nested more than {NESTING_MAX} deep").into());
         }
         let plan = self.plan_for(&tenant, &order.name, order.version, order.definition)?;
         let (idempotency_key, idempotency) = order.idempotency.unzip();
@@ -175,11 +193,12 @@ impl Core {
             rate_limited: false,
         };
         let idempotency = idempotency.unwrap_or(IdempotencyStrategy::Fail);
-        self.launch(plan, request, idempotency).map_err(|error| {
+        self.launch(plan, request, idempotency, Fit::Unchecked).map_err(|error| {
             if let CommandError::NotStored(error) = &error {
                 self.give_up(error.clone());
             }
-            error.to_string()
+            // The next attempt would have the same input.
+            Unstarted { terminal: matches!(error, CommandError::InputUnfit { .. }), reason: error.to_string() }
         })
     }
 
@@ -259,7 +278,7 @@ impl Core {
             },
         };
         let reason = format!("workflow {workflow} cannot be retried: {refused}");
-        self.feed(from, Event::ChildRefused { task, reason });
+        self.feed(from, Event::ChildRefused { task, reason, terminal: false });
     }
 
     /// Tells every task that waits for a workflow how it ended.

@@ -3,96 +3,20 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock, mpsc};
 
-use conductor_engine::{Event, PerformFailure, Plan, Refusal, StartRequest, WorkerUpdate};
+use conductor_engine::{Event, PerformFailure, Plan, StartRequest, WorkKind, WorkerUpdate};
 use conductor_model::{AgentId, AgentRecord, Cordon, Schedule, TaskId, TaskRecord, TenantName, Timestamp, WorkflowId};
 use conductor_placement::Unplaced;
 use conductor_store::StoreError;
 use conductor_wire::amqp::{Lease, TaskEvent};
 use serde_json::Value;
-use thiserror::Error;
 use tokio::sync::oneshot;
 
+pub use super::command_error::CommandError;
 use super::index::QueueView;
-use super::performing::{Lane, Turn};
+use super::performing::Turn;
 use super::poll_data::PollSeen;
 use crate::app::AgentView;
 use conductor_model::IdempotencyStrategy;
-
-/// Why a command changed nothing.
-#[derive(Clone, Debug, Error)]
-pub enum CommandError {
-    /// No such workflow of this tenant.
-    #[error("no such workflow: {0}")]
-    UnknownWorkflow(WorkflowId),
-    /// No such task of this tenant.
-    #[error("no such task: {0}")]
-    UnknownTask(TaskId),
-    /// The engine refused.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// The idempotency key is taken.
-    #[error("idempotency key {key:?} was used to start workflow {holder}")]
-    KeyUsed {
-        /// The key.
-        key: String,
-        /// The workflow that was started with it last.
-        holder: WorkflowId,
-    },
-    /// As many runs as may go on do, and its definition says that one more is refused.
-    #[error("{most} runs of workflow {name} with rate limit key {key:?} are going on, and no more are allowed at once")]
-    RateLimited {
-        /// Name of the definition.
-        name: String,
-        /// What the limit's key comes to.
-        key: String,
-        /// The limit.
-        most: usize,
-    },
-    /// No such schedule of this tenant.
-    #[error("no such schedule: {0}")]
-    UnknownSchedule(String),
-    /// There is no room for another.
-    #[error("there are {most} {what}, and no more are kept")]
-    TooMany {
-        /// Of what.
-        what: &'static str,
-        /// The limit.
-        most: usize,
-    },
-    /// No such agent of this tenant.
-    #[error("no such agent: {0}")]
-    UnknownAgent(AgentId),
-    /// The agent has tasks.
-    #[error("agent {agent} has {tasks} tasks that are not over; wait for them, or remove it with force, which loses them")]
-    AgentBusy {
-        /// Which.
-        agent: AgentId,
-        /// How many.
-        tasks: usize,
-    },
-    /// The task belongs to another workflow than the worker says.
-    #[error("workflowInstanceId is {claimed:?}, but task {task} belongs to workflow {workflow}")]
-    WorkflowMismatch {
-        /// What the worker says.
-        claimed: String,
-        /// The task.
-        task: TaskId,
-        /// Its workflow.
-        workflow: WorkflowId,
-    },
-    /// An agent runs the task; workers do not report on it.
-    #[error("task {0} is run by an agent")]
-    TaskOnAgent(TaskId),
-    /// The agent belongs to another tenant.
-    #[error("agent {0} belongs to another tenant")]
-    ForeignAgent(AgentId),
-    /// The store could not keep it; nothing was changed.
-    #[error("it could not be stored")]
-    NotStored(#[source] StoreError),
-    /// The manager stops, or rebuilds its memory after a failure; try again.
-    #[error("the manager is stopping or recovering; try again")]
-    Unavailable,
-}
 
 /// Where an answer goes. Answers that say that something changed are given after the commit.
 pub type Reply<T> = oneshot::Sender<Result<T, CommandError>>;
@@ -278,7 +202,7 @@ pub enum Message {
     /// An input too large for the broker, or with secrets.
     TaskInput { tenant: TenantName, agent: AgentId, task: TaskId, reply: Reply<HandedOver> },
     /// The decision is stored that wants this work done.
-    Perform { turn: Turn, lane: Lane },
+    Perform { turn: Turn, lane: WorkKind },
     /// What came of work on a task.
     Performed { turn: Turn, result: Result<Value, PerformFailure> },
     /// Tell those who listen.

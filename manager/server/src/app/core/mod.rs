@@ -17,6 +17,7 @@
 //! - `batch`: what is to be stored, and what follows once it is.
 
 mod batch;
+mod command_error;
 mod commands;
 mod cordon;
 mod decide;

@@ -8,8 +8,7 @@ use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use conductor_engine::{Event, PerformFailure, Sealed};
-use conductor_model::definition::TaskType;
+use conductor_engine::{Event, PerformFailure, Sealed, WorkKind, is_limited, work_kind};
 use conductor_model::{TaskId, TaskRecord, WorkflowId};
 use serde_json::Value;
 
@@ -26,41 +25,15 @@ const REQUESTS_MAX: usize = 256;
 const MESSAGES_MAX: usize = 256;
 
 /// Work of one kind waits for its own kind only: a slow host holds up no script.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Lane {
-    /// Evaluating a script.
-    Script,
-    /// An HTTP request.
-    Request,
-    /// A message to publish.
-    Message,
-}
+const LANES: [WorkKind; 3] = [WorkKind::Script, WorkKind::Request, WorkKind::Message];
 
-const LANES: [Lane; 3] = [Lane::Script, Lane::Request, Lane::Message];
-
-impl Lane {
-    fn of(task_type: TaskType) -> Self {
-        match task_type {
-            TaskType::Http => Self::Request,
-            TaskType::Event => Self::Message,
-            _ => Self::Script,
-        }
+/// How much of a kind is under way at once.
+fn limit(lane: WorkKind) -> usize {
+    match lane {
+        WorkKind::Script => SCRIPTS_MAX,
+        WorkKind::Request => REQUESTS_MAX,
+        WorkKind::Message => MESSAGES_MAX,
     }
-
-    fn limit(self) -> usize {
-        match self {
-            Self::Script => SCRIPTS_MAX,
-            Self::Request => REQUESTS_MAX,
-            Self::Message => MESSAGES_MAX,
-        }
-    }
-}
-
-/// Whether the limits of a task definition are meant for what is done at such a step: not for what only decides where the flow
-/// goes.
-fn is_limited(task_type: TaskType) -> bool {
-    use TaskType::{Event, Http, Inline, JsonJqTransform, Lambda};
-    matches!(task_type, Http | Event | Inline | Lambda | JsonJqTransform)
 }
 
 /// One piece of work: a turn of a task.
@@ -77,31 +50,31 @@ pub struct Turn {
 /// See the module's text.
 #[derive(Debug, Default)]
 pub(super) struct Performing {
-    waiting: HashMap<Lane, VecDeque<Turn>>,
+    waiting: HashMap<WorkKind, VecDeque<Turn>>,
     /// Handed out and not heard of yet.
-    under_way: HashMap<TaskId, (u32, Lane, Option<LimitKey>)>,
-    counts: HashMap<Lane, usize>,
+    under_way: HashMap<TaskId, (u32, WorkKind, Option<LimitKey>)>,
+    counts: HashMap<WorkKind, usize>,
     /// Held back by limits, the oldest first.
-    held: HashMap<LimitKey, VecDeque<(Lane, Turn)>>,
+    held: HashMap<LimitKey, VecDeque<(WorkKind, Turn)>>,
     /// Let through, and not handed out yet.
     let_through: HashMap<TaskId, LimitKey>,
 }
 
 impl Performing {
-    fn push(&mut self, lane: Lane, turn: Turn) {
+    fn push(&mut self, lane: WorkKind, turn: Turn) {
         self.waiting.entry(lane).or_default().push_back(turn);
     }
 
     /// The next piece of a lane that has room.
-    fn next(&mut self) -> Option<(Lane, Turn)> {
+    fn next(&mut self) -> Option<(WorkKind, Turn)> {
         LANES.into_iter().find_map(|lane| {
-            let room = self.counts.get(&lane).copied().unwrap_or(0) < lane.limit();
+            let room = self.counts.get(&lane).copied().unwrap_or(0) < limit(lane);
             let turn = room.then(|| self.waiting.get_mut(&lane)?.pop_front()).flatten()?;
             Some((lane, turn))
         })
     }
 
-    fn begin(&mut self, lane: Lane, turn: Turn, limit: Option<LimitKey>) {
+    fn begin(&mut self, lane: WorkKind, turn: Turn, limit: Option<LimitKey>) {
         self.under_way.insert(turn.task, (turn.turn, lane, limit));
         *self.counts.entry(lane).or_default() += 1;
     }
@@ -119,7 +92,7 @@ impl Performing {
         limit
     }
 
-    fn hold(&mut self, limit: LimitKey, lane: Lane, turn: Turn) {
+    fn hold(&mut self, limit: LimitKey, lane: WorkKind, turn: Turn) {
         self.held.entry(limit).or_default().push_back((lane, turn));
     }
 
@@ -141,9 +114,11 @@ impl Performing {
 impl Core {
     /// Takes note of an open task at start: what was under way is performed again.
     pub(super) fn observe_performing(&mut self, task: &TaskRecord) {
-        if task.performing {
+        if task.performing
+            && let Some(lane) = work_kind(task.task_type)
+        {
             let turn = Turn { workflow: task.workflow_id, task: task.id, turn: task.turn };
-            self.performing.push(Lane::of(task.task_type), turn);
+            self.performing.push(lane, turn);
         }
     }
 
@@ -152,9 +127,10 @@ impl Core {
     pub(super) fn perform(&mut self, workflow: WorkflowId, task: TaskId, turn: u32) {
         let Some(record) = self.runs.peek(workflow).and_then(|run| run.task(task)) else { return };
         let turn = Turn { workflow, task, turn };
-        match Lane::of(record.task_type) {
-            lane @ Lane::Script => self.performing.push(lane, turn),
-            lane @ (Lane::Request | Lane::Message) => {
+        match work_kind(record.task_type) {
+            None => {}
+            Some(lane @ WorkKind::Script) => self.performing.push(lane, turn),
+            Some(lane @ (WorkKind::Request | WorkKind::Message)) => {
                 let handle = self.handle.clone();
                 self.building.after(move |stored| {
                     if stored.is_ok() {
@@ -166,7 +142,7 @@ impl Core {
     }
 
     /// The decision that wants it is stored.
-    pub(super) fn perform_stored(&mut self, turn: Turn, lane: Lane) {
+    pub(super) fn perform_stored(&mut self, turn: Turn, lane: WorkKind) {
         self.performing.push(lane, turn);
     }
 
@@ -200,7 +176,7 @@ impl Core {
         }
     }
 
-    fn hand_out(&mut self, lane: Lane, turn: Turn, limit: Option<LimitKey>) {
+    fn hand_out(&mut self, lane: WorkKind, turn: Turn, limit: Option<LimitKey>) {
         // It may have been under way for an earlier turn.
         self.came_back(turn, None);
         let room = limit.as_ref().and_then(|limit| self.room_for(limit, turn.workflow, turn.task));

@@ -225,6 +225,7 @@ impl From<CommandError> for crate::app::AppError {
             CommandError::UnknownWorkflow(id) => Self::not_found("workflow", id),
             CommandError::UnknownTask(id) => Self::not_found("task", id),
             CommandError::KeyUsed { .. } => Self::conflict("idempotency-key-used", error.to_string()),
+            CommandError::InputUnfit { .. } => Self::invalid("schema-violated", error.to_string()),
             CommandError::RateLimited { .. } => Self::conflict("workflow-rate-limited", error.to_string()),
             CommandError::UnknownSchedule(name) => Self::not_found("schedule", name),
             CommandError::TooMany { .. } => Self::conflict("too-many", error.to_string()),

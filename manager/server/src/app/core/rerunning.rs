@@ -73,7 +73,7 @@ impl Core {
         let error = command_error(error, workflow);
         if let Some((outer, task)) = around {
             let reason = format!("workflow {workflow} cannot be run again: {error}");
-            self.log_refusal(outer, Event::ChildRefused { task, reason });
+            self.log_refusal(outer, Event::ChildRefused { task, reason, terminal: false });
         }
         Err(error)
     }

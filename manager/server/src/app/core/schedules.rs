@@ -13,6 +13,7 @@ use conductor_store::{Document, DocumentKind, Putting};
 use std::sync::Arc;
 
 use super::Core;
+use super::commands::Fit;
 use super::message::{Answer, CommandError, Reply};
 use super::timers::Timer;
 use crate::app::schedules::{Calendars, stamps};
@@ -206,7 +207,8 @@ impl Core {
         };
         let plan = self.plan_for(tenant, &start.name, start.version, start.workflow_def.clone().map(Arc::new));
         let idempotency = start.idempotency_strategy.unwrap_or_default();
-        let started = plan.and_then(|plan| self.launch(plan, request, idempotency).map_err(|error| error.to_string()));
+        let started =
+            plan.and_then(|plan| self.launch(plan, request, idempotency, Fit::Unchecked).map_err(|error| error.to_string()));
         let (workflow_id, reason) = match started {
             Ok(launched) => (Some(launched.id().to_string()), None),
             Err(reason) => {

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use conductor_model::limits::{JSON_DEPTH_MAX, TASK_PAYLOAD_BYTES_MAX};
+use conductor_model::limits::TASK_PAYLOAD_BYTES_MAX;
 use conductor_model::{EventHandler, TenantName, Timestamp};
 use conductor_script::Language;
 use serde_json::{Map, Value};
 
 use super::actions::{self, ActionError};
+use super::message::expand;
 use crate::app::App;
 use crate::app::core::Announcement;
 use crate::clock;
@@ -81,7 +82,7 @@ async fn act(app: &App, owner: &TenantName, handler: &EventHandler, delivery: &D
         }
         let mut payload = delivery.payload.clone();
         if action.expand_inline_json {
-            expand(&mut payload, JSON_DEPTH_MAX);
+            expand(&mut payload);
         }
         let details = action.details().cloned().unwrap_or_default();
         let done = match conductor_engine::resolve_payload(&details, &payload, TASK_PAYLOAD_BYTES_MAX) {
@@ -105,42 +106,4 @@ async fn act(app: &App, owner: &TenantName, handler: &EventHandler, delivery: &D
         }
     }
     Ok(())
-}
-
-/// Reads texts that are JSON objects or lists, at every level.
-fn expand(map: &mut Map<String, Value>, depth: usize) {
-    for value in map.values_mut() {
-        expand_value(value, depth);
-    }
-}
-
-fn expand_value(value: &mut Value, depth: usize) {
-    if depth == 0 {
-        return;
-    }
-    match value {
-        Value::String(text) if text.trim_start().starts_with(['{', '[']) => {
-            if let Ok(mut read) = serde_json::from_str::<Value>(text) {
-                expand_value(&mut read, depth - 1);
-                *value = read;
-            }
-        }
-        Value::Array(list) => list.iter_mut().for_each(|element| expand_value(element, depth - 1)),
-        Value::Object(map) => expand(map, depth - 1),
-        _ => {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn texts_that_are_json_are_read() {
-        let mut message = json!({ "a": "{\"b\": \"[1]\"}", "c": "plain", "d": ["{broken"] });
-        expand_value(&mut message, 10);
-        assert_eq!(message, json!({ "a": { "b": [1] }, "c": "plain", "d": ["{broken"] }));
-    }
 }

@@ -6,6 +6,7 @@
 
 mod actions;
 mod deliver;
+pub mod message;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -13,7 +14,6 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use conductor_model::{EventHandler, TenantName, Violation};
 use conductor_script::Language;
 use conductor_store::{Document, DocumentKind, Putting, StoreError};
-use serde_json::{Map, Value};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -162,9 +162,9 @@ impl App {
 }
 
 /// Handles one message of RabbitMQ and says what becomes of it.
-async fn handle(app: App, message: Incoming) {
-    let Incoming { event, message_id, body, settle } = message;
-    let settlement = match serde_json::from_slice::<Map<String, Value>>(&body) {
+async fn handle(app: App, incoming: Incoming) {
+    let Incoming { event, message_id, body, settle } = incoming;
+    let settlement = match message::read(&body) {
         Err(error) => {
             tracing::warn!(%event, %error, "a message that is no JSON object is not handled");
             Settlement::Unreadable

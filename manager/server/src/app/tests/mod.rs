@@ -4,6 +4,7 @@ mod agents;
 mod children;
 mod events;
 mod failures;
+mod fitting_inputs;
 mod handed_over;
 mod limits;
 mod performing;

@@ -15,6 +15,7 @@ use utoipa_axum::routes;
 
 use crate::api::state::ApiState;
 
+pub(in crate::api) use update::read_task_result;
 pub(super) use update::{Status, TaskResult, apply};
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {

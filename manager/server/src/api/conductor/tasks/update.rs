@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::super::{load, plain};
 use crate::api::ApiError;
-use crate::api::extract::{JsonBody, task_id};
+use crate::api::extract::{JsonBody, parse_json, task_id};
 use crate::api::limits::UPDATE_LOG_LINES_MAX;
 use crate::api::state::ApiState;
 use crate::app::Caller;
@@ -116,6 +116,11 @@ impl TaskResult {
         };
         Ok((update, logs))
     }
+}
+
+/// Reads a body as [`update`] does.
+pub(in crate::api) fn read_task_result(bytes: &[u8]) -> Result<(), ApiError> {
+    parse_json::<TaskResult>(bytes)?.into_update().map(|_| ())
 }
 
 /// Some SDKs write seconds where others write milliseconds.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::super::plain;
 use crate::api::ApiError;
-use crate::api::extract::{OptionalJson, Params, task_id, workflow_id};
+use crate::api::extract::{OptionalJson, Params, parse_optional, task_id, workflow_id};
 use crate::api::state::ApiState;
 use crate::app::{Caller, RerunCommand};
 
@@ -66,6 +66,11 @@ pub(super) struct RerunBody {
     task_input: Option<Map<String, Value>>,
     workflow_input: Option<Map<String, Value>>,
     correlation_id: Option<String>,
+}
+
+/// Reads a body as [`rerun`] does.
+pub(in crate::api) fn read_rerun(bytes: &[u8]) -> Result<(), ApiError> {
+    parse_optional::<RerunBody>(bytes)?.re_run_from_task_id.map(|task| task_id(&task)).transpose().map(|_| ())
 }
 
 /// Runs a workflow that is over once more: from a task on, which may be one of a sub-workflow, or from its start.

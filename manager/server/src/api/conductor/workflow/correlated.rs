@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::super::load;
 use crate::api::ApiError;
-use crate::api::extract::{JsonBody, Params};
+use crate::api::extract::{JsonBody, Params, parse_json};
 use crate::api::limits::PAGE_ROWS_MAX;
 use crate::api::state::ApiState;
 use crate::app::Caller;
@@ -63,6 +63,11 @@ pub(super) async fn correlated_batch(
 pub(super) struct SeveralBody {
     correlation_ids: Vec<String>,
     workflow_names: Vec<String>,
+}
+
+/// Reads a body as [`correlated_of_several`] does.
+pub(in crate::api) fn read_correlated(bytes: &[u8]) -> Result<(), ApiError> {
+    parse_json::<SeveralBody>(bytes).map(|_| ())
 }
 
 /// Workflows of several names, by correlation id.

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::api::ApiError;
-use crate::api::extract::{OptionalJson, workflow_id};
+use crate::api::extract::{OptionalJson, parse_optional, workflow_id};
 use crate::api::state::ApiState;
 use crate::app::Caller;
 
@@ -15,6 +15,11 @@ use crate::app::Caller;
 pub(super) struct SkipBody {
     task_input: Option<Map<String, Value>>,
     task_output: Option<Map<String, Value>>,
+}
+
+/// Reads a body as [`skip`] does.
+pub(in crate::api) fn read_skip(bytes: &[u8]) -> Result<(), ApiError> {
+    parse_optional::<SkipBody>(bytes).map(|_| ())
 }
 
 /// Does without a step that was not scheduled yet: it counts as SKIPPED with this input and output. SDKs also send a query

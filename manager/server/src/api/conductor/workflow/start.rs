@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use axum::extract::{Path, State};
 use axum::response::Response;
-use conductor_model::WorkflowDef;
+use conductor_model::{TenantName, WorkflowDef};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::super::plain;
 use crate::api::ApiError;
-use crate::api::extract::{JsonBody, OptionalJson, Params};
+use crate::api::extract::{JsonBody, OptionalJson, Params, parse_json};
 use crate::api::state::ApiState;
 use crate::app::{Caller, IdempotencyStrategy, StartCommand};
 
@@ -83,6 +83,12 @@ impl StartBody {
             event: None,
         })
     }
+}
+
+/// Reads a body as [`start`] does, for whom it does not matter.
+pub(in crate::api) fn read_start(bytes: &[u8]) -> Result<(), ApiError> {
+    let nobody = Caller { tenant: TenantName::default_tenant(), name: String::new(), agent: None, serial: None };
+    parse_json::<StartBody>(bytes)?.into_command(&nobody).map(|_| ())
 }
 
 fn priority(given: Option<i64>) -> Result<u8, ApiError> {

@@ -14,7 +14,7 @@ use super::super::run_view::{RunView, Strategy};
 use super::super::tasks::{TaskResult, apply};
 use super::execute::wait_seconds;
 use crate::api::ApiError;
-use crate::api::extract::{JsonBody, Params, workflow_id};
+use crate::api::extract::{JsonBody, Params, parse_json, workflow_id};
 use crate::api::state::ApiState;
 use crate::app::Caller;
 
@@ -41,6 +41,11 @@ pub(super) struct StateUpdate {
     task_reference_name: Option<String>,
     task_result: Option<TaskResult>,
     variables: Option<Map<String, Value>>,
+}
+
+/// Reads a body as [`update_state`] does.
+pub(in crate::api) fn read_state(bytes: &[u8]) -> Result<(), ApiError> {
+    parse_json::<StateUpdate>(bytes).map(|_| ())
 }
 
 /// Sets variables and takes a report on the open task at a step, then waits as `/api/workflow/execute` does.

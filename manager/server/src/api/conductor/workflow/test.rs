@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::super::render::WorkflowView;
 use super::super::tasks::Status;
 use crate::api::ApiError;
-use crate::api::extract::JsonBody;
+use crate::api::extract::{JsonBody, parse_json};
 use crate::api::state::ApiState;
 use crate::app::{Caller, MockOutcome, Rehearsal};
 
@@ -60,6 +60,11 @@ impl TestBody {
             children: children.map(|(reference, child)| (reference, child.into_rehearsal())).collect(),
         }
     }
+}
+
+/// Reads a body as [`test`] does.
+pub(in crate::api) fn read_test(bytes: &[u8]) -> Result<(), ApiError> {
+    parse_json::<TestBody>(bytes).map(|body| drop(body.into_rehearsal()))
 }
 
 /// Tries a workflow definition out, in memory, with outcomes that are given: nothing is stored, polled or sent. Scripts are
