@@ -17,6 +17,14 @@ pub struct Place {
     config: Option<PathBuf>,
 }
 
+impl Place {
+    /// The options that name it, to be told behind a command.
+    fn options(&self) -> String {
+        let named = [("--data-dir", &self.data_dir), ("--config", &self.config)];
+        named.iter().filter_map(|(option, path)| Some(format!(" {option} {}", path.as_ref()?.display()))).collect()
+    }
+}
+
 /// Has the agent of this host be given nothing new; what it has goes on.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -33,6 +41,7 @@ pub(super) fn begin(arguments: Arguments) -> Exit {
         eprintln!("conductor-agent: the reason has {length} characters; at most {} are told", hold::REASON_CHARS_MAX);
         return Exit::Usage;
     }
+    let options = arguments.place.options();
     let dir = match data_dir(arguments.place) {
         Ok(dir) => dir,
         Err(exit) => return exit,
@@ -40,7 +49,7 @@ pub(super) fn begin(arguments: Arguments) -> Exit {
     match hold::begin(&dir, &arguments.reason) {
         Ok(()) => {
             eprintln!(
-                "this host is given nothing new from the next lease on, also after a restart; `conductor-agent undrain` ends that"
+                "this host is given nothing new from the next lease on, also after a restart; `conductor-agent undrain{options}` ends that"
             );
             Exit::Done
         }

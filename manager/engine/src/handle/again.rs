@@ -73,6 +73,8 @@ pub(super) fn restart(turn: &mut Turn<'_, '_>, plan: Option<Arc<Plan>>) -> Resul
         turn.run.workflow.snapshot = Arc::from(plan.snapshot().digest.as_str());
         turn.snapshot = Some(Arc::clone(plan.snapshot()));
         turn.run.plan = plan;
+        let input = turn.run.workflow.input.as_object().cloned();
+        replace(turn, input, None);
     }
     from_start(turn);
     Ok(())
@@ -147,7 +149,8 @@ pub(super) fn rerun_child(
 
 fn replace(turn: &mut Turn<'_, '_>, workflow_input: Option<Map<String, Value>>, correlation_id: Option<String>) {
     if let Some(input) = workflow_input {
-        turn.run.workflow.input = Arc::new(Value::Object(input));
+        // As at a start, so that a check of a whole input speaks of what the steps will see.
+        turn.run.workflow.input = Arc::new(Value::Object(turn.run.plan.whole_input(input)));
         turn.input_replaced = true;
     }
     if correlation_id.is_some() {

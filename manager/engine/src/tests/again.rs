@@ -116,6 +116,32 @@ fn a_restart_can_take_other_definitions() {
 }
 
 #[test]
+fn an_input_is_filled_in_from_the_template_whenever_it_or_the_definition_is_replaced() {
+    let definition = |unit| json!({"tasks": [simple("a")], "inputTemplate": {"unit": unit, "n": 0}});
+    let mut story = Story::start(definition("mm"), json!([]), json!({"n": 1}));
+    let input = |story: &Story| story.run.workflow().input.as_ref().clone();
+    assert_eq!(input(&story), json!({"n": 1, "unit": "mm"}));
+    story.fail("a");
+    story.event(Event::Rerun {
+        from: None,
+        task_input: None,
+        workflow_input: Some(object(json!({"m": 2}))),
+        correlation_id: None,
+    });
+    assert_eq!(input(&story), json!({"m": 2, "n": 0, "unit": "mm"}));
+    story.restart();
+    assert_eq!(input(&story), json!({"m": 2, "n": 0, "unit": "mm"}));
+    story.fail("a");
+    let mut newer = definition("mm");
+    newer["inputTemplate"] = json!({"unit": "inch", "more": true});
+    let newer = Plan::compile(Arc::new(snapshot(newer, json!([])))).unwrap();
+    story.event(Event::Restart { plan: Some(Arc::new(newer)) });
+    assert_eq!(input(&story), json!({"m": 2, "n": 0, "unit": "mm", "more": true}));
+    story.restart();
+    assert_eq!(input(&story)["more"], true, "it is stored");
+}
+
+#[test]
 fn a_completed_workflow_is_only_restarted_if_it_may() {
     for (restartable, works) in [(true, true), (false, false)] {
         let mut story = Story::start(json!({"tasks": [simple("a")], "restartable": restartable}), json!([]), json!({}));

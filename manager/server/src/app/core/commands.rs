@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use conductor_engine::{Context, Event, Plan, Refusal, Run, Sealed, StartRequest, WorkerUpdate};
 use conductor_model::{AgentId, IdempotencyStrategy, TaskId, TenantName, WorkflowId, WorkflowStatus};
+use serde_json::{Map, Value};
 
 use super::follow_up::Launched;
 use super::message::{Answer, CommandError, HandedOver, Reply, StartKey, StartOrder, UpdateOrder};
@@ -61,7 +62,7 @@ impl Core {
             }
         }
         if fit == Fit::Unchecked {
-            self.check_input(&plan, &request)?;
+            self.check_input(&plan, &request.tenant, &request.input)?;
         }
         self.line_up(&plan, &mut request)?;
         if let Some(key) = key {
@@ -79,11 +80,24 @@ impl Core {
         Ok(Launched::New(id))
     }
 
-    fn check_input(&self, plan: &Plan, request: &StartRequest) -> Result<(), CommandError> {
-        let tenant = request.tenant.clone();
+    fn check_input(&self, plan: &Plan, tenant: &TenantName, input: &Map<String, Value>) -> Result<(), CommandError> {
+        let tenant = tenant.clone();
         let catalogue = AsItIsNow { store: self.store.as_ref(), polling: &self.polling, tenant, now: self.now };
-        let Some(fault) = plan.input_fault(&request.input, &catalogue) else { return Ok(()) };
+        let Some(fault) = plan.input_fault(input, &catalogue) else { return Ok(()) };
         Err(CommandError::InputUnfit { name: plan.snapshot().workflow.name.clone(), fault })
+    }
+
+    /// Checks an input that a rerun brings, and that of a workflow which begins anew by a newer definition.
+    fn check_input_of(&self, tenant: &TenantName, workflow: WorkflowId, event: &Event) -> Result<(), CommandError> {
+        let Some(run) = self.runs.peek(workflow) else { return Ok(()) };
+        match event {
+            Event::Rerun { workflow_input: Some(input), .. } => self.check_input(run.plan(), tenant, input),
+            Event::Restart { plan: Some(newer) } => match run.workflow().input.as_object() {
+                Some(input) => self.check_input(newer, tenant, input),
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
     }
 
     /// The newest run that was started with a key, and whether it is over.
@@ -116,7 +130,7 @@ impl Core {
             return self.building.reply(reply, ());
         }
         if matches!(event, Event::Retry { .. } | Event::Restart { .. } | Event::Rerun { .. })
-            && let Err(error) = self.room_to_go_on(workflow)
+            && let Err(error) = self.room_to_go_on(workflow).and_then(|()| self.check_input_of(tenant, workflow, &event))
         {
             let _ = reply.send(Err(error));
             return;

@@ -1,11 +1,13 @@
 //! Input schemas that a definition enforces, wherever its workflow is started from.
 
+use conductor_engine::Event;
 use conductor_model::{FeedEntry, ScheduleRunState, TaskStatus, WorkflowStatus};
 use conductor_store::Page;
 use serde_json::{Value, json};
 
 use super::stage::Stage;
 use super::*;
+use crate::app::definitions::compile;
 
 /// How a refusal begins.
 const UNFIT: &str = "workflow strict cannot be started: the input does not fit its schema: input/n";
@@ -97,6 +99,39 @@ fn a_schedule_that_starts_with_a_wrong_input_notes_why_nothing_was_started() {
             assert!(reason.starts_with(UNFIT), "{reason}");
         }
     }
+}
+
+#[test]
+fn what_runs_once_more_is_held_to_the_schema_like_what_starts() {
+    let mut stage = stage_with(json!({ "name": "other", "tasks": [{ "name": "work", "taskReferenceName": "w" }] }));
+    let id = stage.start("strict");
+    let status = |stage: &Stage| stage.store.workflow(&tenant(), id).unwrap().unwrap().status;
+    let control =
+        |stage: &mut Stage, event| stage.ask(|reply| Message::Control { tenant: tenant(), workflow: id, event, reply });
+    let rerun = |n: Value| {
+        let workflow_input = Some(Map::from_iter([("n".to_owned(), n)]));
+        Event::Rerun { from: None, task_input: None, workflow_input, correlation_id: None }
+    };
+    control(&mut stage, Event::Terminate { reason: None }).unwrap();
+    let refused = control(&mut stage, rerun(json!("many"))).unwrap_err().to_string();
+    assert!(refused.starts_with(UNFIT), "{refused}");
+    assert_eq!(status(&stage), WorkflowStatus::Terminated, "nothing was begun");
+    control(&mut stage, rerun(json!(5))).unwrap();
+    assert_eq!(status(&stage), WorkflowStatus::Running);
+
+    // A newer definition wants a text, and the run has a number.
+    let mut newer = strict();
+    newer["version"] = json!(2);
+    newer["inputSchema"]["data"]["properties"]["n"]["type"] = json!("string");
+    stage.define(json!([]), newer);
+    let newest = stage.store.workflow_def(&tenant(), "strict", None).unwrap().unwrap();
+    let plan = Arc::new(compile(stage.store.as_ref(), &tenant(), newest).unwrap().unwrap());
+    control(&mut stage, Event::Terminate { reason: None }).unwrap();
+    let refused = control(&mut stage, Event::Restart { plan: Some(plan) }).unwrap_err().to_string();
+    assert!(refused.starts_with(UNFIT), "{refused}");
+    assert_eq!(status(&stage), WorkflowStatus::Terminated);
+    control(&mut stage, Event::Restart { plan: None }).unwrap();
+    assert_eq!(status(&stage), WorkflowStatus::Running, "by its own definition it fits");
 }
 
 #[test]
