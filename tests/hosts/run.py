@@ -43,6 +43,9 @@ def main() -> int:
     began = time.monotonic()
     say("== The packages by themselves ==")
     checks.all_checks(given.packages / "first")
+    if given.deadline and time.time() > given.deadline:
+        say("== no time is left for any story ==")
+        return 0
 
     folder = Path(tempfile.mkdtemp(prefix="conductor-hosts-"))
     failed = None
