@@ -25,7 +25,7 @@ pub(super) const BEHAVIOUR: Behaviour = Behaviour {
 };
 
 fn script(step: &WorkflowTask) -> Option<StepScript<'_>> {
-    let source = step.input_parameters.get("queryExpression").and_then(Value::as_str)?;
+    let source = step.input_parameters.get(KEY).and_then(Value::as_str)?;
     let place = "inputParameters.queryExpression";
     Some(StepScript { language: ScriptLanguage::Jq, ..StepScript::javascript(place, source) })
 }
