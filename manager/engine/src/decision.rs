@@ -10,7 +10,8 @@ use crate::work::ChildOrder;
 /// What changed and what is to be done about it.
 #[derive(Clone, Debug, Default)]
 pub struct Decision {
-    /// The workflow as it stands now. Always present: its revision grew. The revision before is one less.
+    /// The workflow as it stands now, when it is new or changed itself: its revision grew by one then. Tasks that begin and
+    /// end change it no more often than once in a second.
     pub workflow: Option<WorkflowRecord>,
     /// Every task that changed, once, as it stands now.
     pub tasks: Vec<TaskChange>,

@@ -34,6 +34,7 @@ mod feed;
 mod flow;
 mod frame;
 mod handle;
+mod kept;
 mod load;
 mod moment;
 mod plan;

@@ -6,6 +6,7 @@ use conductor_model::{TaskRecord, TaskStatus, WorkflowRecord, WorkflowStatus};
 
 use crate::flow;
 use crate::frame::Frames;
+use crate::kept::Kept;
 use crate::plan::{Kind, Plan};
 use crate::run::Run;
 use crate::state::State;
@@ -15,6 +16,7 @@ use crate::task_type::fork_join_dynamic;
 /// digest that the workflow was started with, so there are none.
 pub(crate) fn load(plan: Arc<Plan>, workflow: WorkflowRecord, mut tasks: Vec<TaskRecord>) -> Run {
     tasks.sort_unstable_by_key(|task| task.seq);
+    let last_seq = tasks.last().map_or(0, |task| task.seq);
     let mut frames = Frames::new(Arc::clone(&plan));
     let mut state = State::of(&workflow);
     for record in tasks {
@@ -34,6 +36,7 @@ pub(crate) fn load(plan: Arc<Plan>, workflow: WorkflowRecord, mut tasks: Vec<Tas
             frames.round(site, round);
         }
     }
+    let workflow = Kept::stored(workflow, last_seq);
     let mut run = Run { plan, workflow, frames, state };
     if !run.workflow.status.is_terminal() {
         derive_waits(&mut run);

@@ -11,6 +11,7 @@ use crate::document::Scope;
 use crate::event::{Context, Event, Refusal, StartRequest};
 use crate::expression::{Budget, TooLarge};
 use crate::frame::{Frames, Site};
+use crate::kept::Kept;
 use crate::plan::{Node, Plan};
 use crate::state::{Ix, State};
 use crate::task_type::{self, do_while};
@@ -21,7 +22,7 @@ use crate::{handle, load, start};
 #[derive(Debug)]
 pub struct Run {
     pub(crate) plan: Arc<Plan>,
-    pub(crate) workflow: WorkflowRecord,
+    pub(crate) workflow: Kept,
     pub(crate) frames: Frames,
     pub(crate) state: State,
 }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::decision::Decision;
 use crate::event::{Catalogue, Context, StartRequest};
 use crate::frame::{Frames, Site};
+use crate::kept::Kept;
 use crate::plan::Plan;
 use crate::run::Run;
 use crate::state::State;
@@ -53,7 +54,7 @@ pub(crate) fn start(plan: Arc<Plan>, request: StartRequest, context: &mut Contex
     };
     let first = plan.root().nodes[0];
     let (state, frames) = (State::of(&workflow), Frames::new(Arc::clone(&plan)));
-    let mut run = Run { plan, workflow, frames, state };
+    let mut run = Run { plan, workflow: Kept::new(workflow), frames, state };
     let mut turn = Turn::new(&mut run, context);
     turn.tell_workflow("workflow.started");
     if !turn.run.workflow.rate_limited {

@@ -183,8 +183,7 @@ impl<'r, 'c> Turn<'r, 'c> {
 
     /// Inserts a record, giving it the next sequence number.
     pub fn insert(&mut self, site: Site, mut record: TaskRecord) -> Ix {
-        record.seq = self.run.workflow.next_seq;
-        self.run.workflow.next_seq = record.seq.saturating_add(1);
+        record.seq = self.run.workflow.take_seq();
         let ix = self.run.state.add(&self.run.frames, site, record);
         self.changed.insert(ix, true);
         ix
@@ -245,6 +244,8 @@ impl<'r, 'c> Turn<'r, 'c> {
         for ix in tasks {
             let id = self.run.record(ix).id;
             self.run.state.remove(&self.run.frames, ix);
+            // Its number is not given out again.
+            self.run.workflow.must_be_stored();
             // One that this decision made was never stored.
             if self.changed.remove(&ix) != Some(true) {
                 self.removed.push(id);
@@ -267,12 +268,11 @@ impl<'r, 'c> Turn<'r, 'c> {
         self.context.catalogue.moment_in_zone(zone, local)
     }
 
-    /// Draws everything that follows and makes the decision. The revision grows by one.
+    /// Draws everything that follows and makes the decision. The revision grows by one when the workflow itself changed.
     pub fn decide(mut self) -> Decision {
         flow::follow_up(&mut self);
         let run = self.run;
-        run.workflow.revision += 1;
-        run.workflow.updated_at = self.context.now;
+        let workflow = run.workflow.settle(self.context.now);
         let paused = run.workflow.status == WorkflowStatus::Paused;
         let mut tasks = Vec::with_capacity(self.changed.len());
         for (ix, inserted) in self.changed {
@@ -286,7 +286,7 @@ impl<'r, 'c> Turn<'r, 'c> {
             *run = load::load(Arc::clone(&run.plan), run.workflow.clone(), records);
         }
         Decision {
-            workflow: Some(run.workflow.clone()),
+            workflow,
             tasks,
             removed: self.removed,
             snapshot: self.snapshot,

@@ -94,19 +94,26 @@ pub enum OutboxKind {
 }
 
 /// What changed in one workflow, by one decision or by several that are stored together.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct DecisionWrite {
-    /// The definitions that a new workflow runs by; stored once per digest. `None` when the workflow is not new.
-    pub snapshot: Option<Arc<Snapshot>>,
-    /// The revision that is stored now, checked before anything is written; `None` = the workflow is new and is inserted.
-    /// `workflow.revision` may be more than one higher: several decisions were merged.
-    pub stored_revision: Option<u64>,
-    /// The workflow as it stands now. Its input is stored when it is new, and again only with `input_replaced`.
-    pub workflow: WorkflowRecord,
+    /// The workflow itself; `None` = only its tasks changed.
+    pub workflow: Option<WorkflowWrite>,
     /// Its tasks that changed. A task's input is stored when the task is new and never again.
     pub tasks: Vec<TaskChange>,
     /// Stored tasks of it that are deleted, with their payloads and logs.
     pub removed: Vec<TaskId>,
+}
+
+/// A workflow's own row, new or changed.
+#[derive(Clone, Debug)]
+pub struct WorkflowWrite {
+    /// The definitions that it runs by, when it is new or goes on by others; stored once per digest.
+    pub snapshot: Option<Arc<Snapshot>>,
+    /// The revision that is stored now, checked before anything is written; `None` = the workflow is new and is inserted.
+    /// `record.revision` may be more than one higher: several decisions were merged.
+    pub stored_revision: Option<u64>,
+    /// The workflow as it stands now. Its input is stored when it is new, and again only with `input_replaced`.
+    pub record: WorkflowRecord,
     /// Whether the workflow's input is stored again.
     pub input_replaced: bool,
 }

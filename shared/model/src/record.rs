@@ -31,13 +31,13 @@ pub struct WorkflowRecord {
     pub version: i32,
     /// Digest of the [`crate::Snapshot`] it runs by.
     pub snapshot: Arc<str>,
-    /// Grows by one with each decision that changes the workflow or one of its tasks; guards against lost updates.
+    /// Grows by one with each decision that changes the workflow itself; guards against lost updates.
     pub revision: u64,
     /// Where it stands.
     pub status: WorkflowStatus,
     /// When it was started.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// When it or one of its tasks last changed; up to a second behind its tasks while it runs.
     pub updated_at: Timestamp,
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -84,7 +84,7 @@ pub struct WorkflowRecord {
     /// Names of task definitions that failed.
     #[serde(default, skip_serializing_if = "is_default")]
     pub failed_task_names: BTreeSet<String>,
-    /// The sequence number of the next task.
+    /// The sequence number of the next task, at the least: the tasks' own numbers may have gone further.
     pub next_seq: u32,
     /// When the workflow's own timeout is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -163,6 +163,7 @@ fn without(turn: &mut Turn<'_, '_>, take_back: impl FnOnce(&mut Turn<'_, '_>) ->
     let TakenBack { loops, last_again } = take_back(turn);
     let records = std::mem::take(&mut turn.run.state).into_records();
     *turn.run = load::load(Arc::clone(&turn.run.plan), turn.run.workflow.clone(), records);
+    turn.run.workflow.must_be_stored();
     for task in last_again {
         if let Ok(ix) = turn.find(task) {
             turn.note(ix).retried = false;

@@ -63,6 +63,26 @@ fn a_workflow_runs_its_steps_in_order() {
 }
 
 #[test]
+fn steps_that_begin_and_end_leave_the_workflows_row_alone_for_a_second() {
+    let mut story = two_steps();
+    assert!(story.stored_with_it);
+    story.poll("g");
+    assert!(!story.stored_with_it);
+    story.complete("g", json!({"text": "hello ada"}));
+    assert_eq!((story.stored_with_it, story.task("s").seq), (false, 2));
+    assert_eq!((story.run.workflow().revision, story.run.workflow().updated_at), (1, BEGIN));
+
+    story.wait(1);
+    story.poll("s");
+    assert!(story.stored_with_it, "its last change is shown to within a second");
+    assert_eq!((story.run.workflow().revision, story.run.workflow().updated_at), (2, BEGIN.plus_seconds(1)));
+
+    story.complete("s", json!({"text": "HELLO"}));
+    assert!(story.stored_with_it, "it ended");
+    assert_eq!(story.status(), WorkflowStatus::Completed);
+}
+
+#[test]
 fn without_output_parameters_the_last_output_is_the_workflows() {
     let mut story = Story::start(json!({"tasks": [simple("a"), simple("b")]}), json!([]), json!({}));
     story.complete("a", json!({"a": 1}));

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use conductor_model::{TaskId, WorkflowId};
 
 use super::state::State;
-use crate::{Batch, DecisionWrite, StoreError};
+use crate::{Batch, DecisionWrite, StoreError, WorkflowWrite};
 
 /// What the earlier decisions of a batch will have done.
 #[derive(Default)]
@@ -20,7 +20,9 @@ impl State {
     pub(super) fn apply(&mut self, batch: Batch) -> Result<(), StoreError> {
         let mut ahead = Ahead::default();
         for decision in &batch.decisions {
-            self.check_workflow(decision, &mut ahead)?;
+            if let Some(write) = &decision.workflow {
+                self.check_workflow(write, &mut ahead)?;
+            }
             self.check_tasks(decision, &mut ahead)?;
         }
         check_new("message", batch.outbox.iter().map(|message| message.id), |id| self.outbox.contains_key(&id))?;
@@ -77,12 +79,12 @@ impl State {
         self.outbox.retain(|_, message| !tasks.contains(&message.task));
     }
 
-    fn check_workflow(&self, decision: &DecisionWrite, ahead: &mut Ahead) -> Result<(), StoreError> {
-        let record = &decision.workflow;
+    fn check_workflow(&self, write: &WorkflowWrite, ahead: &mut Ahead) -> Result<(), StoreError> {
+        let record = &write.record;
         let id = record.id;
-        ahead.snapshots.extend(decision.snapshot.iter().map(|snapshot| snapshot.digest.clone()));
+        ahead.snapshots.extend(write.snapshot.iter().map(|snapshot| snapshot.digest.clone()));
         let stored = ahead.revisions.get(&id).copied().or_else(|| self.workflows.get(&id).map(|known| known.revision));
-        match (decision.stored_revision, stored) {
+        match (write.stored_revision, stored) {
             (None, Some(_)) => return Err(StoreError::Exists { what: format!("workflow {id}") }),
             (Some(expected), Some(stored)) if expected == stored => {}
             (Some(_), _) => return Err(StoreError::Conflict { workflow: id }),
@@ -114,16 +116,16 @@ impl State {
         Ok(())
     }
 
-    fn apply_decision(&mut self, decision: DecisionWrite) {
-        if let Some(snapshot) = decision.snapshot {
+    fn apply_workflow(&mut self, write: WorkflowWrite) {
+        if let Some(snapshot) = write.snapshot {
             self.snapshots.entry(snapshot.digest.clone()).or_insert(snapshot);
         }
-        let mut record = decision.workflow;
+        let mut record = write.record;
         if let Some(key) = &record.idempotency_key {
             self.idempotency_keys.insert((record.tenant.clone(), record.name.clone(), key.clone()), record.id);
         }
         // As everywhere: an input is stored with the first write and never again.
-        if let Some(known) = self.workflows.get(&record.id).filter(|_| !decision.input_replaced) {
+        if let Some(known) = self.workflows.get(&record.id).filter(|_| !write.input_replaced) {
             record.input = known.input.clone();
         }
         if !self.places.contains_key(&record.id) {
@@ -133,6 +135,12 @@ impl State {
             self.places.insert(record.id, place);
         }
         self.workflows.insert(record.id, record);
+    }
+
+    fn apply_decision(&mut self, decision: DecisionWrite) {
+        if let Some(write) = decision.workflow {
+            self.apply_workflow(write);
+        }
         for id in decision.removed {
             if let Some(task) = self.tasks.remove(&id) {
                 self.tasks_of.remove(&(task.workflow_id, task.seq));

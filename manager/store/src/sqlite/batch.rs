@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use super::counters::Counter;
 use super::{agents, feed, limited_starts, outbox, schedules, tasks, workflows};
-use crate::{Batch, DecisionWrite, StoreError};
+use crate::{Batch, DecisionWrite, StoreError, WorkflowWrite};
 
 /// Writes the batch. On an error the caller undoes what was written.
 pub(super) fn write(connection: &Connection, batch: Batch) -> Result<(), StoreError> {
@@ -48,12 +48,14 @@ pub(super) fn write(connection: &Connection, batch: Batch) -> Result<(), StoreEr
 }
 
 fn write_decision(connection: &Connection, decision: DecisionWrite) -> Result<(), StoreError> {
-    if let Some(snapshot) = &decision.snapshot {
-        workflows::put_snapshot(connection, snapshot)?;
-    }
-    match decision.stored_revision {
-        None => workflows::insert(connection, decision.workflow)?,
-        Some(stored) => workflows::update(connection, decision.workflow, stored, decision.input_replaced)?,
+    if let Some(WorkflowWrite { snapshot, stored_revision, record, input_replaced }) = decision.workflow {
+        if let Some(snapshot) = &snapshot {
+            workflows::put_snapshot(connection, snapshot)?;
+        }
+        match stored_revision {
+            None => workflows::insert(connection, record)?,
+            Some(stored) => workflows::update(connection, record, stored, input_replaced)?,
+        }
     }
     tasks::remove(connection, &decision.removed)?;
     for change in decision.tasks {

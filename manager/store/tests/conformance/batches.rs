@@ -128,7 +128,7 @@ pub fn several_decisions_on_one_workflow_follow_each_other_in_one_batch(store: &
     task.status = TaskStatus::Completed;
     let mut third = step(&mut workflow, vec![changed(&task)]);
     workflow.revision += 1;
-    third.workflow.revision = workflow.revision;
+    third.workflow.as_mut().unwrap().record.revision = workflow.revision;
     store.commit(batch(vec![first, second, third])).unwrap();
     let run = store.load_run(workflow.id).unwrap().unwrap();
     assert_eq!((run.workflow.revision, run.tasks[0].status), (4, TaskStatus::Completed));
@@ -179,7 +179,8 @@ pub fn a_snapshot_is_stored_once_and_shared(store: &dyn Store) {
     store.commit(batch(vec![start(&one, &[]), start(&two, &[])])).unwrap();
     // A later run may come without the definitions, which are known by their digest.
     let three = workflow("deploy");
-    let write = conductor_store::DecisionWrite { snapshot: None, ..start(&three, &[]) };
+    let mut write = start(&three, &[]);
+    write.workflow.as_mut().unwrap().snapshot = None;
     store.commit(batch(vec![write])).unwrap();
     for id in [one.id, two.id, three.id] {
         assert_eq!(store.load_run(id).unwrap().unwrap().snapshot, snapshot("deploy"));
@@ -336,8 +337,9 @@ pub fn removed_tasks_are_gone_and_an_input_can_be_replaced(store: &dyn Store) {
     stored(store, &workflow, &[&large, &kept]);
     let again = task(&workflow, 3);
     workflow.input = Arc::new(json!({"other": true}));
-    let write = step(&mut workflow, vec![inserted(&again)]);
-    let write = conductor_store::DecisionWrite { removed: vec![large.id], input_replaced: true, ..write };
+    let mut write = step(&mut workflow, vec![inserted(&again)]);
+    write.workflow.as_mut().unwrap().input_replaced = true;
+    let write = conductor_store::DecisionWrite { removed: vec![large.id], ..write };
     store.commit(batch(vec![write])).unwrap();
     let run = store.load_run(workflow.id).unwrap().unwrap();
     assert_eq!(run.tasks, [kept, again]);
@@ -355,7 +357,25 @@ pub fn a_workflow_can_go_on_with_other_definitions(store: &dyn Store) {
     stored(store, &workflow, &[]);
     let newer = snapshot("newer");
     workflow.snapshot = Arc::from(newer.digest.as_str());
-    let write = conductor_store::DecisionWrite { snapshot: Some(Arc::clone(&newer)), ..step(&mut workflow, vec![]) };
+    let mut write = step(&mut workflow, vec![]);
+    write.workflow.as_mut().unwrap().snapshot = Some(Arc::clone(&newer));
     store.commit(batch(vec![write])).unwrap();
     assert_eq!(store.load_run(workflow.id).unwrap().unwrap().snapshot, newer);
+}
+
+pub fn tasks_change_without_their_workflow(store: &dyn Store) {
+    let workflow = workflow("deploy");
+    let mut first = task(&workflow, 1);
+    stored(store, &workflow, &[&first]);
+    first.status = TaskStatus::Completed;
+    let second = task(&workflow, 2);
+    store.commit(batch(vec![tasks_alone(vec![changed(&first), inserted(&second)])])).unwrap();
+    let run = store.load_run(workflow.id).unwrap().unwrap();
+    assert_eq!((&run.workflow, run.tasks), (&workflow, vec![first, second.clone()]));
+
+    // Nothing is stored of a write that cannot be.
+    let (unknown, third) = (task(&workflow, 3), task(&workflow, 4));
+    let refused = store.commit(batch(vec![tasks_alone(vec![inserted(&third)]), tasks_alone(vec![changed(&unknown)])]));
+    assert!(refused.is_err());
+    assert_eq!(store.load_run(workflow.id).unwrap().unwrap().tasks.len(), 2);
 }

@@ -9,7 +9,7 @@ use conductor_model::{
     AgentId, AgentRecord, AgentState, FeedEntry, NodeInstance, PluginRecord, Snapshot, TaskDef, TaskId, TaskRecord, TaskStatus,
     TenantName, Timestamp, WorkflowDef, WorkflowId, WorkflowRecord, WorkflowStatus,
 };
-use conductor_store::{Batch, DecisionWrite, OutboxKind, OutboxMessage, Page, Store};
+use conductor_store::{Batch, DecisionWrite, OutboxKind, OutboxMessage, Page, Store, WorkflowWrite};
 use serde_json::{Map, json};
 use uuid::Uuid;
 
@@ -136,28 +136,22 @@ pub fn changed(record: &TaskRecord) -> TaskChange {
 
 /// The first write of a workflow and its tasks.
 pub fn start(workflow: &WorkflowRecord, tasks: &[&TaskRecord]) -> DecisionWrite {
-    DecisionWrite {
-        snapshot: Some(snapshot(&workflow.name)),
-        stored_revision: None,
-        workflow: workflow.clone(),
-        tasks: tasks.iter().map(|task| inserted(task)).collect(),
-        removed: Vec::new(),
-        input_replaced: false,
-    }
+    let snapshot = Some(snapshot(&workflow.name));
+    let write = WorkflowWrite { snapshot, stored_revision: None, record: workflow.clone(), input_replaced: false };
+    DecisionWrite { workflow: Some(write), tasks: tasks.iter().map(|task| inserted(task)).collect(), removed: Vec::new() }
 }
 
 /// A later write: `record.revision` is raised by one.
 pub fn step(record: &mut WorkflowRecord, tasks: Vec<TaskChange>) -> DecisionWrite {
     let stored = record.revision;
     record.revision += 1;
-    DecisionWrite {
-        snapshot: None,
-        stored_revision: Some(stored),
-        workflow: record.clone(),
-        tasks,
-        removed: Vec::new(),
-        input_replaced: false,
-    }
+    let write = WorkflowWrite { snapshot: None, stored_revision: Some(stored), record: record.clone(), input_replaced: false };
+    DecisionWrite { workflow: Some(write), tasks, removed: Vec::new() }
+}
+
+/// A write of tasks alone.
+pub fn tasks_alone(tasks: Vec<TaskChange>) -> DecisionWrite {
+    DecisionWrite { tasks, ..DecisionWrite::default() }
 }
 
 pub fn batch(decisions: Vec<DecisionWrite>) -> Batch {

@@ -48,6 +48,7 @@ cases! {
     batches::what_ended_long_ago_is_found_unless_something_above_it_goes_on,
     batches::removed_tasks_are_gone_and_an_input_can_be_replaced,
     batches::a_workflow_can_go_on_with_other_definitions,
+    batches::tasks_change_without_their_workflow,
     lists::workflows_are_listed_newest_first_in_pages,
     lists::every_filter_of_workflows_narrows_the_list,
     lists::tasks_are_listed_by_workflow_status_and_name,

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use conductor_model::{Snapshot, TenantName, Timestamp, WorkflowDef, WorkflowId, WorkflowRecord, WorkflowStatus};
 use conductor_store::search::{QueryError, Search, WorkflowField, parse_query};
-use conductor_store::{Batch, DecisionWrite, OpenError, SqliteStore, Store, StoreError};
+use conductor_store::{Batch, DecisionWrite, OpenError, SqliteStore, Store, StoreError, WorkflowWrite};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -147,14 +147,9 @@ fn fill(store: &SqliteStore, workflows: u64) -> Result<(), BenchError> {
 }
 
 fn write_of(record: &WorkflowRecord, stored: Option<u64>, snapshot: Option<&Arc<Snapshot>>) -> DecisionWrite {
-    DecisionWrite {
-        snapshot: snapshot.cloned(),
-        stored_revision: stored,
-        workflow: record.clone(),
-        tasks: Vec::new(),
-        removed: Vec::new(),
-        input_replaced: false,
-    }
+    let (snapshot, record) = (snapshot.cloned(), record.clone());
+    let workflow = WorkflowWrite { snapshot, stored_revision: stored, record, input_replaced: false };
+    DecisionWrite { workflow: Some(workflow), ..DecisionWrite::default() }
 }
 
 fn snapshot(name: u64) -> Result<Arc<Snapshot>, BenchError> {

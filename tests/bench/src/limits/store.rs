@@ -11,7 +11,7 @@ use conductor_model::{
     AgentId, FeedEntry, Snapshot, TaskId, TaskRecord, TaskStatus, TenantName, Timestamp, WorkflowId, WorkflowRecord,
     WorkflowStatus,
 };
-use conductor_store::{Batch, DecisionWrite, OutboxKind, OutboxMessage, SqliteStore, Store, StoreError};
+use conductor_store::{Batch, DecisionWrite, OutboxKind, OutboxMessage, SqliteStore, Store, StoreError, WorkflowWrite};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -71,12 +71,14 @@ impl Writer {
             self.runs.push((workflow, task));
         }
         let decisions = self.runs.iter().map(|(workflow, task)| DecisionWrite {
-            snapshot: Some(Arc::clone(&snapshot)),
-            stored_revision: None,
-            workflow: workflow.clone(),
+            workflow: Some(WorkflowWrite {
+                snapshot: Some(Arc::clone(&snapshot)),
+                stored_revision: None,
+                record: workflow.clone(),
+                input_replaced: false,
+            }),
             tasks: vec![TaskChange { record: task.clone(), inserted: true }],
             removed: Vec::new(),
-            input_replaced: false,
         });
         Ok(Batch { decisions: decisions.collect(), ..Batch::default() })
     }
@@ -87,17 +89,14 @@ impl Writer {
         for at in 0..self.runs.len() {
             let id = TaskId(self.next_uuid());
             let (workflow, task) = &mut self.runs[at];
-            let stored_revision = Some(workflow.revision);
-            workflow.revision += 1;
             workflow.next_seq += 1;
-            workflow.updated_at = Timestamp(now_us() / 1000);
             task.status = TaskStatus::Completed;
-            task.ended_at = Some(workflow.updated_at);
+            task.ended_at = Some(Timestamp(now_us() / 1000));
             task.output = Arc::new(json!({"exitCode": 0}));
             let done = task.clone();
             *task = new_task(id, workflow);
             let next = task.clone();
-            let (workflow, tenant) = (workflow.clone(), workflow.tenant.clone());
+            let tenant = workflow.tenant.clone();
             self.tell(&mut batch, &done, &["task.completed"]);
             self.tell(&mut batch, &next, &["task.scheduled", "task.assigned"]);
             if let Some(agent) = self.agent.clone() {
@@ -108,14 +107,7 @@ impl Writer {
                 batch.outbox.push(order);
             }
             let tasks = vec![TaskChange { record: done, inserted: false }, TaskChange { record: next, inserted: true }];
-            batch.decisions.push(DecisionWrite {
-                snapshot: None,
-                stored_revision,
-                workflow,
-                tasks,
-                removed: Vec::new(),
-                input_replaced: false,
-            });
+            batch.decisions.push(DecisionWrite { tasks, ..DecisionWrite::default() });
         }
         batch
     }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use conductor_engine::{Decision, Effect, TaskChange};
 use conductor_model::{
-    AgentId, AgentRecord, FeedEntry, Schedule, ScheduleRun, Snapshot, TaskId, TenantName, Timestamp, WorkflowId, WorkflowRecord,
+    AgentId, AgentRecord, FeedEntry, Schedule, ScheduleRun, Snapshot, TaskId, TenantName, Timestamp, WorkflowId,
 };
-use conductor_store::{Batch, DecisionWrite, LimitedStart, OutboxMessage, StoreError};
+use conductor_store::{Batch, DecisionWrite, LimitedStart, OutboxMessage, StoreError, WorkflowWrite};
 
 use super::follow_up::FollowUp;
 use super::message::{Announcement, CommandError, Message};
@@ -25,15 +25,11 @@ type After = Box<dyn FnOnce(Result<(), &StoreError>) + Send>;
 
 /// What one workflow changed in the batch that is being made. Later decisions overwrite earlier ones, so that a row is
 /// written once per batch however often it changed.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Merged {
-    snapshot: Option<Arc<Snapshot>>,
-    stored_revision: Option<u64>,
-    workflow: WorkflowRecord,
-    tasks: Vec<TaskChange>,
+    write: DecisionWrite,
+    /// Where a task is in `write.tasks`.
     at: HashMap<TaskId, usize>,
-    removed: Vec<TaskId>,
-    input_replaced: bool,
 }
 
 /// The batch that is being made.
@@ -117,43 +113,38 @@ impl Building {
         self.starts.push(start);
     }
 
-    fn workflow(
-        &mut self,
-        stored_revision: Option<u64>,
-        snapshot: Option<Arc<Snapshot>>,
-        workflow: WorkflowRecord,
-    ) -> &mut Merged {
-        let index = *self.at.entry(workflow.id).or_insert_with(|| {
-            self.merged.push(Merged {
-                snapshot: snapshot.clone(),
-                stored_revision,
-                workflow: workflow.clone(),
-                tasks: Vec::new(),
-                at: HashMap::new(),
-                removed: Vec::new(),
-                input_replaced: false,
-            });
+    fn merged(&mut self, workflow: WorkflowId) -> &mut Merged {
+        let index = *self.at.entry(workflow).or_insert_with(|| {
+            self.merged.push(Merged::default());
             self.merged.len() - 1
         });
-        let merged = &mut self.merged[index];
-        merged.workflow = workflow;
-        if snapshot.is_some() {
-            merged.snapshot = snapshot;
-        }
-        merged
+        &mut self.merged[index]
     }
 }
 
 impl Merged {
+    fn workflow(&mut self, later: WorkflowWrite) {
+        self.write.workflow = Some(match self.write.workflow.take() {
+            None => later,
+            Some(earlier) => WorkflowWrite {
+                snapshot: later.snapshot.or(earlier.snapshot),
+                stored_revision: earlier.stored_revision,
+                record: later.record,
+                input_replaced: earlier.input_replaced | later.input_replaced,
+            },
+        });
+    }
+
     fn task(&mut self, change: TaskChange) {
+        let tasks = &mut self.write.tasks;
         match self.at.get(&change.record.id) {
             Some(&index) => {
-                let inserted = self.tasks[index].inserted || change.inserted;
-                self.tasks[index] = TaskChange { inserted, ..change };
+                let inserted = tasks[index].inserted || change.inserted;
+                tasks[index] = TaskChange { inserted, ..change };
             }
             None => {
-                self.at.insert(change.record.id, self.tasks.len());
-                self.tasks.push(change);
+                self.at.insert(change.record.id, tasks.len());
+                tasks.push(change);
             }
         }
     }
@@ -162,48 +153,41 @@ impl Merged {
     fn remove(&mut self, ids: Vec<TaskId>) {
         for id in ids {
             let inserted = self.at.remove(&id).is_some_and(|index| {
-                let inserted = self.tasks[index].inserted;
-                self.tasks.swap_remove(index);
-                if let Some(moved) = self.tasks.get(index) {
+                let tasks = &mut self.write.tasks;
+                let inserted = tasks.swap_remove(index).inserted;
+                if let Some(moved) = tasks.get(index) {
                     self.at.insert(moved.record.id, index);
                 }
                 inserted
             });
             if !inserted {
-                self.removed.push(id);
+                self.write.removed.push(id);
             }
         }
     }
 }
 
 impl Core {
-    /// Applies a decision to the indices and notes what is to be stored.
+    /// Applies a decision to the indices and notes what is to be stored. `stored_revision` and `snapshot` as in
+    /// [`WorkflowWrite`].
     pub(super) fn apply(
         &mut self,
-        workflow: WorkflowId,
+        id: WorkflowId,
+        tenant: &TenantName,
         stored_revision: Option<u64>,
         snapshot: Option<Arc<Snapshot>>,
         decision: Decision,
     ) {
-        self.note(workflow, stored_revision, snapshot, decision);
-    }
-
-    /// As [`Core::apply`], for a workflow that is new.
-    pub(super) fn apply_start(&mut self, workflow: WorkflowId, snapshot: Arc<Snapshot>, decision: Decision) {
-        self.note(workflow, None, Some(snapshot), decision);
-    }
-
-    fn note(&mut self, id: WorkflowId, stored_revision: Option<u64>, snapshot: Option<Arc<Snapshot>>, decision: Decision) {
         let Decision { workflow, tasks, removed, snapshot: replaced, input_replaced, effects, feed } = decision;
-        let Some(workflow) = workflow else { return };
-        match self.runs.touched(id, self.batch_number, workflow.status.is_terminal()) {
+        match self.runs.touched(id, self.batch_number) {
             Change::Ended => self.follow_ups.push(FollowUp::Ended { workflow: id }),
             Change::Revived => self.follow_ups.push(FollowUp::Revived { workflow: id }),
             Change::None => {}
         }
-        self.index.observe_workflow(id, workflow.timer_at);
-        self.observe_turn(&workflow);
-        let tenant = workflow.tenant.clone();
+        if let Some(record) = &workflow {
+            self.index.observe_workflow(id, record.timer_at);
+            self.observe_turn(record);
+        }
         for change in &tasks {
             self.index.observe(&change.record, self.now);
             self.fleet.observe(&change.record);
@@ -212,8 +196,10 @@ impl Core {
             self.index.forget(*task);
             self.fleet.forget(*task);
         }
-        let merged = self.building.workflow(stored_revision, snapshot.or(replaced), workflow);
-        merged.input_replaced |= input_replaced;
+        let merged = self.building.merged(id);
+        if let Some(record) = workflow {
+            merged.workflow(WorkflowWrite { snapshot: snapshot.or(replaced), stored_revision, record, input_replaced });
+        }
         merged.remove(removed);
         for change in tasks {
             merged.task(change);
@@ -297,18 +283,7 @@ impl Core {
         self.metrics.batch(building.merged.len());
         let (outbox, feed) = (building.outbox, building.feed);
         let batch = Batch {
-            decisions: building
-                .merged
-                .into_iter()
-                .map(|merged| DecisionWrite {
-                    snapshot: merged.snapshot,
-                    stored_revision: merged.stored_revision,
-                    workflow: merged.workflow,
-                    tasks: merged.tasks,
-                    removed: merged.removed,
-                    input_replaced: merged.input_replaced,
-                })
-                .collect(),
+            decisions: building.merged.into_iter().map(|merged| merged.write).collect(),
             outbox: outbox.clone(),
             outbox_done: building.outbox_done,
             agents: building.agents.into_values().collect(),

@@ -74,9 +74,10 @@ impl Core {
         let catalogue = AsItIsNow { store: self.store.as_ref(), polling: &self.polling, tenant, now: self.now };
         let mut context = Context { now: self.now, jitter: self.world.chance(), ids: self.world.ids(), catalogue: &catalogue };
         let (run, decision) = Run::start(plan, request, &mut context);
+        let tenant = catalogue.tenant;
         self.metrics.workflows_started.inc();
         self.runs.insert(run, self.batch_number);
-        self.apply_start(id, snapshot, decision);
+        self.apply(id, &tenant, None, Some(snapshot), decision);
         Ok(Launched::New(id))
     }
 

@@ -25,7 +25,8 @@ impl Core {
         let decision = run.decide(event, &mut context).map_err(DecideError::Refused)?;
         self.metrics.decisions.inc();
         let snapshot = (run.workflow().snapshot != runs_by).then(|| Arc::clone(run.plan().snapshot()));
-        self.apply(workflow, Some(stored_revision), snapshot, decision);
+        let tenant = catalogue.tenant;
+        self.apply(workflow, &tenant, Some(stored_revision), snapshot, decision);
         self.follow_up();
         Ok(())
     }

@@ -100,10 +100,11 @@ impl Runs {
         self.plans.entry(plan.snapshot().digest.clone()).or_insert_with(|| Arc::clone(plan));
     }
 
-    /// A decision changed the workflow in this batch. Says whether it ended or began anew with that.
-    pub(super) fn touched(&mut self, id: WorkflowId, batch: u64, over: bool) -> Change {
+    /// A decision changed the workflow or its tasks in this batch. Says whether it ended or began anew with that.
+    pub(super) fn touched(&mut self, id: WorkflowId, batch: u64) -> Change {
         if let Some(cached) = self.cached.get_mut(&id) {
             cached.last_batch = batch;
+            let over = cached.run.workflow().status.is_terminal();
             let weight = cached.run.weight_bytes();
             self.weight = self.weight + weight - cached.weight;
             cached.weight = weight;
