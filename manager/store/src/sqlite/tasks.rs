@@ -49,12 +49,14 @@ pub(super) fn update(connection: &Connection, mut record: TaskRecord) -> Result<
     let id = record.id;
     let (output, body) = split(connection, &mut record)?;
     let (status, open) = (record.status.as_str(), !record.status.is_terminal());
-    // A task that was open and still is stays where it is in every index.
-    let mut same_openness = connection
-        .prepare_cached("UPDATE task SET status = ?3, output = ?4, body = ?5 WHERE id = ?1 AND open = ?2")
-        .during(OPERATION)?;
-    if same_openness.execute(params![id.as_bytes(), open, status, output, body]).during(OPERATION)? == 1 {
-        return Ok(());
+    if open {
+        // A task that was open and still is stays where it is in every index.
+        let mut still_open = connection
+            .prepare_cached("UPDATE task SET status = ?2, output = ?3, body = ?4 WHERE id = ?1 AND open = 1")
+            .during(OPERATION)?;
+        if still_open.execute(params![id.as_bytes(), status, output, body]).during(OPERATION)? == 1 {
+            return Ok(());
+        }
     }
     let mut any = connection
         .prepare_cached("UPDATE task SET status = ?3, output = ?4, body = ?5, open = ?2 WHERE id = ?1")

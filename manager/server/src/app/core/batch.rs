@@ -8,6 +8,7 @@ use conductor_model::{
     AgentId, AgentRecord, FeedEntry, Schedule, ScheduleRun, Snapshot, TaskId, TenantName, Timestamp, WorkflowId,
 };
 use conductor_store::{Batch, DecisionWrite, LimitedStart, OutboxMessage, StoreError, WorkflowWrite};
+use rustc_hash::FxHashMap;
 
 use super::follow_up::FollowUp;
 use super::message::{Announcement, CommandError, Message};
@@ -29,14 +30,14 @@ type After = Box<dyn FnOnce(Result<(), &StoreError>) + Send>;
 struct Merged {
     write: DecisionWrite,
     /// Where a task is in `write.tasks`.
-    at: HashMap<TaskId, usize>,
+    at: FxHashMap<TaskId, usize>,
 }
 
 /// The batch that is being made.
 #[derive(Default)]
 pub(super) struct Building {
     merged: Vec<Merged>,
-    at: HashMap<WorkflowId, usize>,
+    at: FxHashMap<WorkflowId, usize>,
     agents: HashMap<AgentId, AgentRecord>,
     agents_gone: Vec<AgentId>,
     schedules: HashMap<ScheduleKey, Option<Schedule>>,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use conductor_model::{AgentId, AgentRecord, AgentState, PluginRecord, TaskId, TaskRecord, TenantName, Timestamp};
+use rustc_hash::FxHashMap;
 
 use crate::app::AgentView;
 
@@ -17,9 +18,9 @@ pub(super) struct Agent {
     /// The host that its lease came from last, and the one before.
     hosts: [String; 2],
     /// How many leases in a row did not name a task that it should have.
-    pub(super) missed: HashMap<TaskId, u32>,
+    pub(super) missed: FxHashMap<TaskId, u32>,
     /// How many leases in a row named a task that it should not have.
-    pub(super) strange: HashMap<TaskId, u32>,
+    pub(super) strange: FxHashMap<TaskId, u32>,
 }
 
 /// All agents.
@@ -27,13 +28,13 @@ pub(super) struct Agent {
 pub(super) struct Fleet {
     pub(super) agents: BTreeMap<AgentId, Agent>,
     /// Who has a task.
-    holder: HashMap<TaskId, AgentId>,
+    holder: FxHashMap<TaskId, AgentId>,
     /// When a lease last named a task.
-    renewed: HashMap<TaskId, Timestamp>,
+    renewed: FxHashMap<TaskId, Timestamp>,
     /// Plugins by tenant and `NAME[@VERSION]`, as dispatched last. Cleared when plugins change.
     pub(super) plugins: HashMap<(TenantName, String), Option<PluginRecord>>,
     /// Agents that would not take a task; it is offered to others first.
-    pub(super) refused_by: HashMap<TaskId, HashSet<AgentId>>,
+    pub(super) refused_by: FxHashMap<TaskId, HashSet<AgentId>>,
     broker_connected: bool,
 }
 
@@ -144,7 +145,14 @@ impl Fleet {
 impl Agent {
     pub(super) fn new(record: AgentRecord, lease_until: Timestamp) -> Self {
         let hosts = [String::new(), String::new()];
-        Self { record, claims: BTreeSet::new(), lease_until, hosts, missed: HashMap::new(), strange: HashMap::new() }
+        Self {
+            record,
+            claims: BTreeSet::new(),
+            lease_until,
+            hosts,
+            missed: FxHashMap::default(),
+            strange: FxHashMap::default(),
+        }
     }
 
     /// Takes note of the host that a lease came from. True when another host spoke in between: a host that was booted anew, or

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use conductor_model::definition::TaskType;
 use conductor_model::{AgentId, TaskId, TaskRecord, TaskStatus, TenantName, Timestamp, WorkflowId};
+use rustc_hash::FxHashMap;
 
 use super::limits::{Gates, LimitKey};
 use super::timers::{Timer, Timers};
@@ -73,7 +74,7 @@ struct Open {
 /// See the module's text.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    open: HashMap<TaskId, Open>,
+    open: FxHashMap<TaskId, Open>,
     queues: HashMap<QueueKey, BTreeSet<Rank>>,
     /// How many tasks of each queue workers have.
     handed: HashMap<QueueKey, u64>,
@@ -82,7 +83,7 @@ pub(super) struct Index {
     pub(super) gates: Gates,
     pub(super) turns: Turns,
     /// Tasks that wait for a workflow's end, with their own workflows.
-    watchers: HashMap<WorkflowId, BTreeMap<TaskId, WorkflowId>>,
+    watchers: FxHashMap<WorkflowId, BTreeMap<TaskId, WorkflowId>>,
     /// Queues that got a task since pollers were last served.
     pub(super) woken: BTreeSet<QueueKey>,
     /// Whether a place may have become possible since places were last looked for.

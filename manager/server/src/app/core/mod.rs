@@ -61,6 +61,7 @@ use std::time::Duration;
 use conductor_engine::Plan;
 use conductor_model::{AgentState, FeedEntry, TenantName, Timestamp, WorkflowId};
 use conductor_store::{DocumentKind, OutboxMessage, Store, StoreError};
+use rustc_hash::FxHashMap;
 use tokio::sync::broadcast;
 
 use self::batch::Building;
@@ -143,7 +144,7 @@ pub struct Core {
     /// Keys of starts that are not yet stored.
     starting_keys: HashMap<message::StartKey, (WorkflowId, u64)>,
     /// Workflows that are being deleted, with the batch that does it.
-    removing: HashMap<WorkflowId, u64>,
+    removing: FxHashMap<WorkflowId, u64>,
     /// When a batch was last handed to the store.
     submitted_at: Timestamp,
     /// When the gauges were last set.
@@ -195,7 +196,7 @@ impl Core {
             last_outbox_id: 0,
             last_feed_id: 0,
             starting_keys: HashMap::new(),
-            removing: HashMap::new(),
+            removing: FxHashMap::default(),
             submitted_at: Timestamp::default(),
             watched_at: Timestamp::default(),
             stopping: false,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use conductor_engine::{Event, PerformFailure, Sealed, WorkKind, is_limited, work_kind};
 use conductor_model::{TaskId, TaskRecord, WorkflowId};
+use rustc_hash::FxHashMap;
 use serde_json::Value;
 
 use super::Core;
@@ -52,12 +53,12 @@ pub struct Turn {
 pub(super) struct Performing {
     waiting: HashMap<WorkKind, VecDeque<Turn>>,
     /// Handed out and not heard of yet.
-    under_way: HashMap<TaskId, (u32, WorkKind, Option<LimitKey>)>,
+    under_way: FxHashMap<TaskId, (u32, WorkKind, Option<LimitKey>)>,
     counts: HashMap<WorkKind, usize>,
     /// Held back by limits, the oldest first.
     held: HashMap<LimitKey, VecDeque<(WorkKind, Turn)>>,
     /// Let through, and not handed out yet.
-    let_through: HashMap<TaskId, LimitKey>,
+    let_through: FxHashMap<TaskId, LimitKey>,
 }
 
 impl Performing {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use conductor_engine::{Plan, Run};
 use conductor_model::WorkflowId;
 use conductor_store::{Store, StoreError};
+use rustc_hash::FxHashMap;
 
 /// Workflows kept in memory at most; the least recently used go first. One that is not stored yet always stays.
 const RUNS_CACHED_MAX: usize = 20_000;
@@ -38,7 +39,7 @@ pub(super) enum Change {
 /// See the module's text.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
-    cached: HashMap<WorkflowId, Cached>,
+    cached: FxHashMap<WorkflowId, Cached>,
     plans: HashMap<String, Arc<Plan>>,
     /// Runs that are over, with the batch after which they can go.
     ended: Vec<(u64, WorkflowId)>,
