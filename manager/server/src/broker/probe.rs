@@ -2,6 +2,7 @@
 
 use std::io;
 
+use conductor_boot::Broken;
 use lapin::ErrorKind;
 use thiserror::Error;
 
@@ -42,23 +43,14 @@ pub async fn log_in(settings: &BrokerSettings, own_authority: &str) -> Result<()
 }
 
 fn why(error: lapin::Error) -> ProbeError {
-    let io = match error.kind() {
+    let broken = match error.kind() {
         ErrorKind::ProtocolError(_) => return ProbeError::Refused(error),
-        ErrorKind::IOError(io) => io,
-        _ => return ProbeError::Foreign(error),
+        ErrorKind::IOError(io) => Broken::of(io),
+        _ => Broken::Foreign,
     };
-    match io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(rustls::Error::InvalidCertificate(_)) => return ProbeError::Untrusted(error),
-        Some(_) => return ProbeError::Foreign(error),
-        None => {}
-    }
-    match io.kind() {
-        // What an end that waits for TLS makes of plain text, and one that waits for plain text of TLS.
-        io::ErrorKind::InvalidData
-        | io::ErrorKind::UnexpectedEof
-        | io::ErrorKind::ConnectionReset
-        | io::ErrorKind::ConnectionAborted
-        | io::ErrorKind::BrokenPipe => ProbeError::Foreign(error),
-        _ => ProbeError::Away(error),
+    match broken {
+        Broken::Away => ProbeError::Away(error),
+        Broken::Untrusted => ProbeError::Untrusted(error),
+        Broken::Foreign => ProbeError::Foreign(error),
     }
 }
