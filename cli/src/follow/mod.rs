@@ -130,10 +130,10 @@ impl<'a> Follower<'a> {
             return Ok(false);
         }
         self.waiting.remove(&task);
-        let is_over = timeline::ends_task(&entry.kind);
+        let (is_over, data) = (timeline::ends_task(&entry.kind), entry.data.parse());
         // Of a quick task the end may be the first that is told. What no agent or worker had, has no log.
-        if entry.kind == "task.started" || (is_over && timeline::worker(entry).is_some()) {
-            let reference = entry.data.get("reference").and_then(Value::as_str).unwrap_or_default();
+        if entry.kind == "task.started" || (is_over && timeline::worker(entry, &data).is_some()) {
+            let reference = data.get("reference").and_then(Value::as_str).unwrap_or_default();
             self.open.insert(task, reference.to_owned());
         }
         if is_over && self.open.contains_key(&task) {

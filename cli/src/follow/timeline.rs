@@ -46,11 +46,12 @@ impl Timeline {
 
     /// Shows an event of the feed.
     pub fn event(&mut self, entry: &FeedEntry) {
+        let data = entry.data.parse();
         let step = match entry.task_id {
-            Some(_) => text(&entry.data, "reference").unwrap_or("task"),
+            Some(_) => text(&data, "reference").unwrap_or("task"),
             None => "workflow",
         };
-        let (what, tone) = describe(entry);
+        let (what, tone) = describe(entry, &data);
         self.line(entry.at.0, step, &what, tone);
     }
 
@@ -72,12 +73,13 @@ impl Timeline {
 
     /// Shows that nobody has taken a task yet, and why where that is known.
     pub fn waits(&mut self, scheduled: &FeedEntry, why: Option<&str>) {
-        let step = text(&scheduled.data, "reference").unwrap_or("task").to_owned();
+        let data = scheduled.data.parse();
+        let step = text(&data, "reference").unwrap_or("task");
         let what = match why {
             Some(why) => format!("waits for an agent: {why}"),
             None => "waits to be taken".to_owned(),
         };
-        self.line(scheduled.at.0, &step, &what, Tone::Plain);
+        self.line(scheduled.at.0, step, &what, Tone::Plain);
     }
 
     /// Shows a line of a task's log.
@@ -104,15 +106,14 @@ fn offset(ms: i64) -> String {
     format!("+{}.{:03}s", ms / 1000, ms % 1000)
 }
 
-/// The agent or worker that an event tells of.
-pub fn worker(entry: &FeedEntry) -> Option<&str> {
-    text(&entry.data, "workerId").or_else(|| entry.agent_id.as_ref().map(|agent| agent.as_str()))
+/// The agent or worker that an event with these details tells of.
+pub fn worker<'a>(entry: &'a FeedEntry, data: &'a Value) -> Option<&'a str> {
+    text(data, "workerId").or_else(|| entry.agent_id.as_ref().map(|agent| agent.as_str()))
 }
 
-fn describe(entry: &FeedEntry) -> (String, Tone) {
-    let data = &entry.data;
-    let verb = entry.kind.split_once('.').map_or(entry.kind.as_str(), |(_, verb)| verb);
-    let worker = worker(entry);
+fn describe(entry: &FeedEntry, data: &Value) -> (String, Tone) {
+    let verb = entry.kind.split_once('.').map_or(&*entry.kind, |(_, verb)| verb);
+    let worker = worker(entry, data);
     // One line an event: the whole reason stands in the task's record, which the last line names.
     let reason = text(data, "reason").and_then(|reason| reason.lines().next());
     let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
@@ -152,35 +153,35 @@ fn text<'a>(data: &'a Value, key: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use conductor_model::{TenantName, Timestamp};
+    use conductor_model::{Details, TenantName, Timestamp};
     use serde_json::json;
 
     use super::*;
 
-    fn told(kind: &str, data: Value) -> String {
+    fn told(kind: &'static str, data: &Value) -> String {
         let entry = FeedEntry {
             id: 1,
             tenant: TenantName::default_tenant(),
             at: Timestamp(1000),
-            kind: kind.to_owned(),
+            kind: kind.into(),
             workflow_id: None,
             task_id: None,
             agent_id: None,
-            data,
+            data: Details::of(data),
         };
-        describe(&entry).0
+        describe(&entry, &entry.data.parse()).0
     }
 
     #[test]
     fn events_are_told_in_words() {
-        assert_eq!(told("task.assigned", json!({"workerId": "agent-1", "attempt": 0})), "given to agent-1");
+        assert_eq!(told("task.assigned", &json!({"workerId": "agent-1", "attempt": 0})), "given to agent-1");
         assert_eq!(
-            told("task.failed", json!({"workerId": "agent-1", "attempt": 1, "reason": "exit code 3"})),
+            told("task.failed", &json!({"workerId": "agent-1", "attempt": 1, "reason": "exit code 3"})),
             "failed on agent-1, attempt 2: exit code 3"
         );
-        assert_eq!(told("task.completed", json!({"outcome": "not-needed"})), "completed (not-needed)");
-        assert_eq!(told("task.progress", json!({"percent": 40.0, "message": "unpacking"})), "progress 40 % unpacking");
-        assert_eq!(told("something.new", json!(null)), "new");
+        assert_eq!(told("task.completed", &json!({"outcome": "not-needed"})), "completed (not-needed)");
+        assert_eq!(told("task.progress", &json!({"percent": 40.0, "message": "unpacking"})), "progress 40 % unpacking");
+        assert_eq!(told("something.new", &json!(null)), "new");
     }
 
     #[test]

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use conductor_model::{AgentId, Snapshot, TaskId, TaskRecord, WorkflowId, WorkflowRecord};
-use serde_json::Value;
+use conductor_model::{AgentId, Details, Snapshot, TaskId, TaskRecord, WorkflowId, WorkflowRecord};
 
 use crate::work::ChildOrder;
 
@@ -103,5 +102,5 @@ pub struct Feed {
     /// The task it is about.
     pub task: Option<TaskId>,
     /// Details.
-    pub data: Value,
+    pub data: Details,
 }

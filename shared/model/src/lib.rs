@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod definition;
 pub mod event_handler;
+pub mod feed;
 pub mod ids;
 pub mod json;
 pub mod limits;
@@ -26,11 +27,12 @@ pub use definition::{
     TaskDef, TaskTimeoutPolicy, TaskType, Violation, WorkflowDef, WorkflowTask, WorkflowTimeoutPolicy,
 };
 pub use event_handler::{ActionKind, EventAction, EventHandler};
+pub use feed::{Details, FeedEntry};
 pub use ids::{IdSource, TaskId, WorkflowId};
 pub use names::{AgentId, NameError, PluginDigest, PluginName, TenantName};
 pub use node_instance::NodeInstance;
 pub use plugin::PluginRecord;
-pub use record::{AgentPart, FeedEntry, LogLine, LogStream, TaskRecord, WorkflowRecord};
+pub use record::{AgentPart, LogLine, LogStream, TaskRecord, WorkflowRecord};
 pub use schedule::{CronSchedule, Schedule, ScheduleRun, ScheduleRunState, ScheduledStart};
 pub use selector::Selector;
 pub use snapshot::Snapshot;

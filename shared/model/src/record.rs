@@ -1,4 +1,4 @@
-//! Rows: workflows, tasks, feed entries and log lines as they are decided, stored and shown. What says nothing is not
+//! Rows: workflows, tasks and log lines as they are decided, stored and shown. What says nothing is not
 //! written: these rows are written more often than anything else.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -264,30 +264,6 @@ impl AgentPart {
     pub fn was_given_to(&self, agent: &AgentId) -> bool {
         self.assigned.as_ref() == Some(agent) || self.given_to.contains(agent)
     }
-}
-
-/// One entry of the feed behind `/api/v1/events`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FeedEntry {
-    /// Grows with each entry; where a reader resumes.
-    pub id: u64,
-    /// Owner.
-    pub tenant: TenantName,
-    /// When it happened.
-    pub at: Timestamp,
-    /// What happened, as in `task.completed`.
-    pub kind: String,
-    /// The workflow it happened to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub workflow_id: Option<WorkflowId>,
-    /// The task it happened to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub task_id: Option<TaskId>,
-    /// The agent it happened on or to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub agent_id: Option<AgentId>,
-    /// Details, different for each kind.
-    pub data: Value,
 }
 
 /// Where a log line came from.

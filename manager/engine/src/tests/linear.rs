@@ -1,10 +1,10 @@
 //! Steps one after the other.
 
-use conductor_model::{TaskStatus, WorkflowStatus};
+use conductor_model::{Outcome, TaskRecord, TaskStatus, WorkflowStatus};
 use serde_json::json;
 
 use super::harness::{BEGIN, Story, simple};
-use crate::{Event, Refusal, WorkerStatus};
+use crate::{Event, Refusal, WorkerStatus, feed};
 
 fn two_steps() -> Story {
     Story::start(
@@ -80,6 +80,24 @@ fn steps_that_begin_and_end_leave_the_workflows_row_alone_for_a_second() {
     story.complete("s", json!({"text": "HELLO"}));
     assert!(story.stored_with_it, "it ended");
     assert_eq!(story.status(), WorkflowStatus::Completed);
+}
+
+#[test]
+fn what_is_told_is_written_in_the_order_of_its_names() {
+    let written = |feed: crate::Feed| serde_json::to_string(&feed.data).unwrap();
+    let mut story = two_steps();
+    let task = story.task("g");
+    let scheduled = r#"{"attempt":0,"definitionName":"greet","reference":"g","status":"SCHEDULED"}"#;
+    assert_eq!(written(feed::task("task.scheduled", task)), scheduled);
+    story.poll("g");
+    let task = TaskRecord { reason: Some("no \"bread\"".to_owned()), outcome: Some(Outcome::Lost), ..story.task("g").clone() };
+    let rest = r#""outcome":"lost","reason":"no \"bread\"","reference":"g","status":"IN_PROGRESS","workerId":"w1"}"#;
+    let begin = r#"{"attempt":0,"definitionName":"greet","#;
+    assert_eq!(written(feed::task("task.lost", &task)), format!("{begin}{rest}"));
+    assert_eq!(written(feed::alert(Some(&task), "late")), format!(r#"{begin}"message":"late",{rest}"#));
+    assert_eq!(written(feed::alert(None, "late")), r#"{"message":"late"}"#);
+    let told = written(feed::workflow("workflow.started", story.run.workflow()));
+    assert_eq!(told, r#"{"name":"story","status":"RUNNING","version":1}"#);
 }
 
 #[test]

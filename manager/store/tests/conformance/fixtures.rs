@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use conductor_engine::TaskChange;
 use conductor_model::definition::TaskType;
 use conductor_model::{
-    AgentId, AgentRecord, AgentState, FeedEntry, NodeInstance, PluginRecord, Snapshot, TaskDef, TaskId, TaskRecord, TaskStatus,
-    TenantName, Timestamp, WorkflowDef, WorkflowId, WorkflowRecord, WorkflowStatus,
+    AgentId, AgentRecord, AgentState, Details, FeedEntry, NodeInstance, PluginRecord, Snapshot, TaskDef, TaskId, TaskRecord,
+    TaskStatus, TenantName, Timestamp, WorkflowDef, WorkflowId, WorkflowRecord, WorkflowStatus,
 };
 use conductor_store::{Batch, DecisionWrite, OutboxKind, OutboxMessage, Page, Store, WorkflowWrite};
 use serde_json::{Map, json};
@@ -179,11 +179,11 @@ pub fn entry(id: u64, tenant: TenantName) -> FeedEntry {
         id,
         tenant,
         at: Timestamp(5),
-        kind: "agent.online".to_owned(),
+        kind: "agent.online".into(),
         workflow_id: None,
         task_id: None,
         agent_id: Some("agent-1".parse().unwrap()),
-        data: json!({"n": id}),
+        data: Details::of(&json!({"n": id})),
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use conductor_engine::TaskChange;
 use conductor_model::definition::{TaskType, WorkflowDef};
 use conductor_model::{
-    AgentId, FeedEntry, Snapshot, TaskId, TaskRecord, TaskStatus, TenantName, Timestamp, WorkflowId, WorkflowRecord,
+    AgentId, Details, FeedEntry, Snapshot, TaskId, TaskRecord, TaskStatus, TenantName, Timestamp, WorkflowId, WorkflowRecord,
     WorkflowStatus,
 };
 use conductor_store::{Batch, DecisionWrite, OutboxKind, OutboxMessage, SqliteStore, Store, StoreError, WorkflowWrite};
@@ -119,11 +119,13 @@ impl Writer {
                 id: self.last_id,
                 tenant: task.tenant.clone(),
                 at: task.updated_at,
-                kind: (*kind).to_owned(),
+                kind: (*kind).to_owned().into(),
                 workflow_id: Some(task.workflow_id),
                 task_id: Some(task.id),
                 agent_id: self.agent.clone(),
-                data: json!({"reference": &*task.reference, "definitionName": &*task.definition_name, "attempt": 0}),
+                data: Details::of(
+                    &json!({"reference": &*task.reference, "definitionName": &*task.definition_name, "attempt": 0}),
+                ),
             }));
         }
     }

@@ -51,8 +51,8 @@ async fn tasks_that_end_while_the_manager_is_dead_are_not_lost_and_not_repeated(
         let entry = tokio::time::timeout(std::time::Duration::from_secs(30), events.next()).await.unwrap().unwrap();
         assert!(entry.id > last, "event {} came after {last}", entry.id);
         last = entry.id;
-        match entry.kind.as_str() {
-            "task.completed" => completed.push(entry.data["reference"].as_str().unwrap_or_default().to_owned()),
+        match &*entry.kind {
+            "task.completed" => completed.push(entry.data.parse()["reference"].as_str().unwrap_or_default().to_owned()),
             "workflow.completed" => break,
             _ => {}
         }

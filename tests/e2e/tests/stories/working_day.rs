@@ -130,14 +130,14 @@ async fn a_listener_that_hangs_up_and_comes_back_misses_nothing_and_hears_nothin
     let at_once = read_events(&stack, id, None, usize::MAX, "workflow.completed").await;
     let key = |entry: &FeedEntry| (entry.id, entry.kind.clone(), entry.task_id);
     assert_eq!(heard.iter().map(key).collect::<Vec<_>>(), at_once.iter().map(key).collect::<Vec<_>>());
-    assert_eq!(heard.first().map(|entry| entry.kind.as_str()), Some("workflow.started"));
+    assert_eq!(heard.first().map(|entry| &*entry.kind), Some("workflow.started"));
     assert!(
         heard.iter().any(|entry| entry.kind == "task.retried")
             || heard.iter().filter(|entry| entry.kind == "task.scheduled").count() > 4
     );
     let completed: Vec<&FeedEntry> = heard.iter().filter(|entry| entry.kind == "task.completed").collect();
     for reference in ["hear", "note", "price", "sum"] {
-        let of_step = |entry: &&&FeedEntry| entry.data["reference"] == reference;
+        let of_step = |entry: &&&FeedEntry| entry.data.parse()["reference"] == reference;
         assert_eq!(completed.iter().filter(of_step).count(), 1, "{reference}: {completed:#?}");
     }
 }

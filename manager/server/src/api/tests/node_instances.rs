@@ -87,5 +87,6 @@ async fn an_update_is_told_to_those_who_listen() {
     house.json("PATCH", ONE, json!({ "version": 1, "state": "configured" })).await.expect(200);
     let entry = tokio::time::timeout(std::time::Duration::from_secs(5), heard.recv()).await.expect("nothing was told").unwrap();
     assert_eq!(entry.kind, "node-instance.updated");
-    assert_eq!((entry.data["id"].as_str(), entry.data["version"].as_u64()), (Some("web-1"), Some(2)));
+    let details = entry.data.parse();
+    assert_eq!((details["id"].as_str(), details["version"].as_u64()), (Some("web-1"), Some(2)));
 }

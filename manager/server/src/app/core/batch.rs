@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use conductor_engine::{Decision, Effect, TaskChange};
 use conductor_model::{
-    AgentId, AgentRecord, FeedEntry, Schedule, ScheduleRun, Snapshot, TaskId, TenantName, Timestamp, WorkflowId,
+    AgentId, AgentRecord, Details, FeedEntry, Schedule, ScheduleRun, Snapshot, TaskId, TenantName, Timestamp, WorkflowId,
 };
 use conductor_store::{Batch, DecisionWrite, LimitedStart, OutboxMessage, StoreError, WorkflowWrite};
 use rustc_hash::FxHashMap;
@@ -212,7 +212,7 @@ impl Core {
                 id: self.last_feed_id,
                 tenant: tenant.clone(),
                 at: self.now,
-                kind: entry.kind.to_owned(),
+                kind: entry.kind.into(),
                 workflow_id: Some(id),
                 task_id: entry.task,
                 agent_id,
@@ -256,11 +256,11 @@ impl Core {
             id: self.last_feed_id,
             tenant: announcement.tenant,
             at: self.now,
-            kind: announcement.kind.to_owned(),
+            kind: announcement.kind.into(),
             workflow_id: announcement.task.map(|(workflow, _)| workflow),
             task_id: announcement.task.map(|(_, task)| task),
             agent_id: announcement.agent,
-            data: announcement.data,
+            data: Details::of(&announcement.data),
         }));
     }
 

@@ -76,7 +76,8 @@ fn a_failure_workflow_that_the_failure_does_not_fit_is_not_started_and_an_alert_
     assert_eq!(stage.store.workflow(&tenant(), id).unwrap().unwrap().status, WorkflowStatus::Failed);
     assert!(runs_of(&stage, "strict").is_empty());
     let alerts = feed(stage.store.as_ref(), "workflow.alert");
-    let message = alerts[0].data["message"].as_str().unwrap();
+    let details = alerts[0].data.parse();
+    let message = details["message"].as_str().unwrap();
     assert!(message.contains("failure workflow strict was not started"), "{message}");
     assert!(message.contains(r#"cannot be started: the input does not fit its schema: input "n" is a required"#), "{message}");
 }
@@ -166,6 +167,7 @@ async fn an_event_that_would_start_with_a_wrong_input_is_told_in_the_feed() {
     let runs = world.store.workflows(&tenant(), &Default::default(), page).unwrap();
     assert_eq!(runs.iter().map(|run| &run.input["n"]).collect::<Vec<_>>(), [&json!(5)]);
     let told = feed(world.store.as_ref(), "event.action-failed");
-    let reason = told[0].data["reason"].as_str().unwrap();
+    let details = told[0].data.parse();
+    let reason = details["reason"].as_str().unwrap();
     assert!(told.len() == 1 && reason.contains("the input does not fit its schema: input/n"), "{told:?}");
 }
