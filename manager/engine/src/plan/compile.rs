@@ -9,7 +9,7 @@ use conductor_model::{AgentKey, Snapshot, TaskDef, Violation, WorkflowTask};
 use rustc_hash::FxHashMap;
 use serde_json::Value;
 
-use super::{AgentTemplate, Block, BlockId, BlockPlace, Kind, Node, NodeId, Plan, check, hand_over, order};
+use super::{AgentTemplate, Block, BlockId, BlockPlace, Kind, Node, NodeId, Plan, Written, check, hand_over, order};
 use crate::expression::{Template, TemplateFault};
 use crate::task_type;
 
@@ -127,6 +127,8 @@ impl Compiler {
             position: u32::try_from(position).unwrap_or(u32::MAX),
             watchers: Vec::new(),
             kind: Kind::Leaf,
+            step_json: Written::default(),
+            definition_json: Written::default(),
         });
         let path = || self.node_path(id);
         let mut violations = Vec::new();

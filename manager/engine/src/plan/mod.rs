@@ -12,6 +12,7 @@ mod fragment;
 mod hand_over;
 mod join;
 mod order;
+mod written;
 
 pub(crate) use check::OWN_TASK_ID;
 pub(crate) use compile::{Compiler, ad_hoc, agent_template};
@@ -23,8 +24,10 @@ use std::sync::Arc;
 
 use conductor_model::{Snapshot, TaskDef, Violation, WorkflowTask};
 use rustc_hash::FxHashMap;
+use serde_json::value::RawValue;
 use thiserror::Error;
 
+use self::written::Written;
 use crate::expression::Template;
 
 /// A compiled [`Snapshot`]. Shared by all runs of the same definitions.
@@ -77,6 +80,10 @@ pub(crate) struct Node {
     /// The joins that wait for this step.
     pub watchers: Vec<NodeId>,
     pub kind: Kind,
+    /// `step` as JSON.
+    pub step_json: Written,
+    /// `definition` as JSON.
+    pub definition_json: Written,
 }
 
 /// What a step has beside, by its type.
@@ -203,6 +210,20 @@ impl Plan {
     #[must_use]
     pub fn definition(&self, reference: &str) -> Option<&Arc<TaskDef>> {
         self.find_base(reference).and_then(|id| self.node(id).definition.as_ref())
+    }
+
+    /// [`Plan::step`] as JSON, which is written once: it is shown with every task of the step.
+    #[must_use]
+    pub fn step_json(&self, reference: &str) -> Option<&RawValue> {
+        let node = self.node(self.find_base(reference)?);
+        Some(node.step_json.once(&node.step))
+    }
+
+    /// [`Plan::definition`] as JSON, which is written once: it is shown with every task of the step.
+    #[must_use]
+    pub fn definition_json(&self, reference: &str) -> Option<&RawValue> {
+        let node = self.node(self.find_base(reference)?);
+        node.definition.as_ref().map(|definition| node.definition_json.once(definition))
     }
 
     /// How many steps it has, over all levels.

@@ -327,3 +327,14 @@ fn everything_is_said_at_once() {
     ]));
     assert_eq!(found.len(), 5, "{found:#?}");
 }
+
+#[test]
+fn what_is_shown_of_a_step_is_written_once() {
+    let plan = Plan::compile(Arc::new(snapshot(json!({"tasks": [simple("a")]}), json!([])))).unwrap();
+    let (step, definition) = (plan.step_json("a").unwrap(), plan.definition_json("a").unwrap());
+    assert_eq!(step.get(), serde_json::to_string(plan.step("a").unwrap()).unwrap());
+    assert_eq!(definition.get(), serde_json::to_string(plan.definition("a").unwrap()).unwrap());
+    assert!(std::ptr::eq(step, plan.step_json("a__3").unwrap()), "a round shows the same text");
+    assert!(std::ptr::eq(definition, plan.definition_json("a__3").unwrap()));
+    assert!(plan.step_json("b").is_none() && plan.definition_json("b").is_none());
+}

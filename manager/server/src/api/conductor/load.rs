@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use conductor_engine::Plan;
 use conductor_model::{TaskRecord, TenantName, WorkflowId, WorkflowRecord};
@@ -17,6 +17,9 @@ use crate::api::limits::CHUNK_ROWS;
 use crate::api::state::ApiState;
 use crate::app::AppError;
 use crate::app::core::HandedOut;
+
+/// Room for a task that is handed out, in bytes: most fit, so that nothing is moved while they are written.
+const HANDED_BYTES: usize = 2048;
 
 /// A workflow's record, or 404.
 pub(super) async fn workflow(state: &ApiState, tenant: &TenantName, id: WorkflowId) -> Result<WorkflowRecord, ApiError> {
@@ -107,20 +110,30 @@ pub(super) async fn tasks_json(
         .collect()
 }
 
-/// Tasks that are handed to a worker, as JSON. Nothing is read for it.
-pub(super) fn handed_json(handed: &[HandedOut]) -> Result<Vec<Box<RawValue>>, ApiError> {
-    handed.iter().map(handed_view).collect()
+/// The answer that hands tasks to a worker. Nothing is read for it.
+pub(super) fn handed_list(handed: &[HandedOut]) -> Result<Response, ApiError> {
+    let views: Vec<_> = handed.iter().map(handed_view).collect();
+    answer(&views, HANDED_BYTES * handed.len())
 }
 
-fn handed_view(handed: &HandedOut) -> Result<Box<RawValue>, ApiError> {
-    let home = Home { name: &handed.workflow_name, correlation_id: handed.correlation_id.as_deref(), plan: &handed.plan };
-    raw(&TaskView::new(&handed.task, home).with_runtime_metadata(&handed.runtime_metadata))
-}
-
-/// The answer that hands one task to a worker; 204 when there is none.
+/// The answer that hands one task to a worker; 204 when there is none. Nothing is read for it.
 pub(super) fn handed_answer(handed: Option<&HandedOut>) -> Result<Response, ApiError> {
-    let shown = handed.map(handed_view).transpose()?;
-    Ok(shown.map_or_else(|| StatusCode::NO_CONTENT.into_response(), |task| Json(task).into_response()))
+    match handed {
+        Some(task) => answer(&handed_view(task), HANDED_BYTES),
+        None => Ok(StatusCode::NO_CONTENT.into_response()),
+    }
+}
+
+fn handed_view(handed: &HandedOut) -> TaskView<'_> {
+    let home = Home { name: &handed.workflow_name, correlation_id: handed.correlation_id.as_deref(), plan: &handed.plan };
+    TaskView::new(&handed.task, home).with_runtime_metadata(&handed.runtime_metadata)
+}
+
+/// An answer in JSON, written once into room for `bytes` at first.
+fn answer(shown: &impl serde::Serialize, bytes: usize) -> Result<Response, ApiError> {
+    let mut body = Vec::with_capacity(bytes);
+    serde_json::to_writer(&mut body, shown).map_err(|error| unwritable(&error))?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
 /// The answer that shows one task.
@@ -162,8 +175,10 @@ async fn workflows_of(
 }
 
 fn raw(view: &impl serde::Serialize) -> Result<Box<RawValue>, ApiError> {
-    serde_json::value::to_raw_value(view).map_err(|error| {
-        tracing::error!(%error, "a record cannot be written as JSON");
-        ApiError::internal()
-    })
+    serde_json::value::to_raw_value(view).map_err(|error| unwritable(&error))
+}
+
+fn unwritable(error: &serde_json::Error) -> ApiError {
+    tracing::error!(%error, "a record cannot be written as JSON");
+    ApiError::internal()
 }

@@ -5,10 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use conductor_engine::Plan;
-use conductor_model::{TaskDef, TaskId, TaskRecord, Timestamp, WorkflowDef, WorkflowId, WorkflowRecord, WorkflowTask};
+use conductor_model::{TaskDef, TaskId, TaskRecord, Timestamp, WorkflowDef, WorkflowId, WorkflowRecord};
 use conductor_store::search::shown_task_type;
 use serde::Serialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// Conductor's Workflow.
 #[derive(Debug, Serialize)]
@@ -92,7 +93,7 @@ pub(super) struct TaskView<'a> {
     worker_id: Option<&'a str>,
     output_data: &'a Value,
     #[serde(skip_serializing_if = "Option::is_none")]
-    workflow_task: Option<&'a WorkflowTask>,
+    workflow_task: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     domain: Option<&'a str>,
     rate_limit_per_frequency: i64,
@@ -105,25 +106,20 @@ pub(super) struct TaskView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     sub_workflow_id: Option<WorkflowId>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    task_definition: Option<&'a TaskDef>,
+    task_definition: Option<Definition<'a>>,
     /// For the worker that the task is handed to, and for nobody else.
     #[serde(skip_serializing_if = "Option::is_none")]
     runtime_metadata: Option<&'a BTreeMap<String, String>>,
 }
 
-/// What a task runs by: found when it was scheduled, or with its workflow's definition. A task of a loop is known by the
-/// reference of its step, without the rounds.
-fn definition_of<'a>(task: &'a TaskRecord, plan: &'a Plan) -> Option<&'a TaskDef> {
-    let of_step = || references(&task.reference).find_map(|reference| plan.definition(reference)).map(AsRef::as_ref);
-    task.definition.as_deref().or_else(of_step)
-}
-
-/// A reference, and what is left of it without the rounds of loops at its end: `a__2__1`, `a__2`, `a`.
-fn references(reference: &str) -> impl Iterator<Item = &str> {
-    std::iter::successors(Some(reference), |reference| {
-        let (step, round) = reference.rsplit_once("__")?;
-        (!round.is_empty() && round.bytes().all(|byte| byte.is_ascii_digit())).then_some(step)
-    })
+/// What a task runs by.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Definition<'a> {
+    /// Found when the task was scheduled.
+    Found(&'a TaskDef),
+    /// Its step's, as the plan wrote it.
+    OfStep(&'a RawValue),
 }
 
 /// What a task's view says of its workflow.
@@ -148,12 +144,14 @@ impl<'a> TaskView<'a> {
     /// A task of a workflow.
     pub(super) fn new(task: &'a TaskRecord, home: Home<'a>) -> Self {
         let plan = home.plan;
-        let definition = definition_of(task, plan);
+        // A task of a loop is known by the reference of its step, without the rounds: plans find it.
+        let reference = &*task.reference;
+        let definition = task.definition.as_ref().or_else(|| plan.definition(reference));
         Self {
             task_type: shown_task_type(task),
             status: task.status.as_str(),
             input_data: &task.input,
-            reference_task_name: &task.reference,
+            reference_task_name: reference,
             retry_count: task.attempt,
             seq: task.seq,
             correlation_id: home.correlation_id,
@@ -177,7 +175,7 @@ impl<'a> TaskView<'a> {
             callback_after_seconds: task.callback_after_seconds,
             worker_id: task.worker_id.as_deref(),
             output_data: &task.output,
-            workflow_task: references(&task.reference).find_map(|reference| plan.step(reference)).map(AsRef::as_ref),
+            workflow_task: plan.step_json(reference),
             domain: task.domain.as_deref(),
             rate_limit_per_frequency: definition.and_then(|found| found.rate_limit_per_frequency).unwrap_or(0),
             rate_limit_frequency_in_seconds: definition.and_then(|found| found.rate_limit_frequency_in_seconds).unwrap_or(1),
@@ -187,7 +185,10 @@ impl<'a> TaskView<'a> {
             queue_wait_time: queue_wait_ms(task),
             loop_over_task: task.iteration > 0,
             sub_workflow_id: task.sub_workflow_id,
-            task_definition: definition,
+            task_definition: match &task.definition {
+                Some(found) => Some(Definition::Found(found)),
+                None => plan.definition_json(reference).map(Definition::OfStep),
+            },
             runtime_metadata: None,
         }
     }
@@ -273,6 +274,21 @@ mod tests {
         assert_eq!(json!(TaskView::new(&again, Home::of(&workflow, &plan)))["firstStartTime"], 7, "that of the first attempt");
         assert!(task.get("reasonForIncompletion").is_none(), "nulls are left out");
         assert!(task.get("domain").is_none());
+    }
+
+    #[test]
+    fn a_round_shows_its_step_and_a_task_the_definition_that_was_found_for_it() {
+        let (workflow, plan, tasks) = sample::forked_run();
+        let view = |task: &TaskRecord| json!(TaskView::new(task, Home::of(&workflow, &plan)));
+        let round = view(&TaskRecord { reference: "g1__3".into(), ..tasks[1].clone() });
+        assert_eq!(round["workflowTask"], json!(plan.step("g1")));
+        assert_eq!(round["taskDefinition"], json!(plan.definition("g1")));
+        assert_eq!(round["taskDefinition"]["responseTimeoutSeconds"], 10);
+        let found = TaskDef { response_timeout_seconds: 7, ..TaskDef::named("found") };
+        let own = view(&TaskRecord { definition: Some(found.clone().into()), ..tasks[1].clone() });
+        assert_eq!((&own["taskDefinition"], &own["responseTimeoutSeconds"]), (&json!(found), &json!(7)));
+        let branch = view(&TaskRecord { reference: "elsewhere".into(), ..tasks[1].clone() });
+        assert!(branch.get("workflowTask").is_none() && branch.get("taskDefinition").is_none(), "{branch}");
     }
 
     #[test]

@@ -114,9 +114,17 @@ pub(in crate::api) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T,
         ));
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| wrong(&error))?;
+    let value = T::deserialize(&mut reader).map_err(|error| located::<T>(bytes, &error))?;
     reader.end().map_err(|error| malformed(&error))?;
     Ok(value)
+}
+
+/// What is wrong, with its place. Keeping track of places has a price that only what is wrong pays: it is read once more.
+fn located<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> ApiError {
+    match serde_path_to_error::deserialize::<_, T>(&mut serde_json::Deserializer::from_slice(bytes)) {
+        Err(located) => wrong(&located),
+        Ok(_) => malformed(error),
+    }
 }
 
 fn wrong(error: &serde_path_to_error::Error<serde_json::Error>) -> ApiError {

@@ -32,7 +32,9 @@ async fn a_workflow_is_run_by_a_polling_worker() {
     assert_eq!(first["correlationId"], "c-1");
     let lease = json!({ "workflowInstanceId": id, "taskId": first["taskId"], "status": "IN_PROGRESS", "extendLease": true });
     assert_eq!(house.json("POST", "/api/tasks", lease).await.expect(200).text(), first["taskId"].as_str().unwrap());
-    let second = house.json("POST", "/api/tasks/update-v2", done(&first, "COMPLETED")).await.expect(200).json();
+    let second = house.json("POST", "/api/tasks/update-v2", done(&first, "COMPLETED")).await.expect(200);
+    assert_eq!(second.header("content-type"), "application/json");
+    let second = second.json();
     assert_eq!(second["referenceTaskName"], "greet_1", "the update hands out the next task");
     let last = house.json("POST", "/api/tasks/update-v2", done(&second, "COMPLETED")).await.expect(204);
     assert!(last.body.is_empty());

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 use super::super::load;
 use crate::api::ApiError;
@@ -47,7 +46,7 @@ pub(super) async fn poll_batch(
         return Err(ApiError::bad_request("query-invalid", message));
     }
     let tasks = take(&state, &caller, &task_type, &params, count, Duration::from_millis(wait_ms)).await?;
-    Ok(Json(load::handed_json(&tasks)?).into_response())
+    load::handed_list(&tasks)
 }
 
 async fn take(
