@@ -2,7 +2,7 @@
 
 use std::sync::{PoisonError, RwLock};
 
-use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::extract::{ConnectInfo, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
@@ -14,25 +14,25 @@ use super::ApiError;
 use super::limits::{CALLERS_CACHED_MAX, CALLERS_CACHED_MS};
 use super::state::ApiState;
 use crate::app::trust::NotAdmitted;
-use crate::app::{Caller, token_hash};
+use crate::app::{Caller, TokenDigest, token_digest};
 use crate::listen::{Peer, PeerCertificate};
 
-/// Callers that were looked up lately, by the hash of their token.
+/// Callers that were looked up lately, by the digest of their token.
 #[derive(Debug, Default)]
-pub(super) struct Callers(RwLock<FxHashMap<String, (Caller, Timestamp)>>);
+pub(super) struct Callers(RwLock<FxHashMap<TokenDigest, (Caller, Timestamp)>>);
 
 impl Callers {
-    fn get(&self, hash: &str, now: Timestamp) -> Option<Caller> {
+    fn get(&self, digest: &TokenDigest, now: Timestamp) -> Option<Caller> {
         let callers = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        callers.get(hash).filter(|(_, seen)| now.ms_since(*seen) < CALLERS_CACHED_MS).map(|(caller, _)| caller.clone())
+        callers.get(digest).filter(|(_, seen)| now.ms_since(*seen) < CALLERS_CACHED_MS).map(|(caller, _)| caller.clone())
     }
 
-    fn put(&self, hash: String, caller: Caller, now: Timestamp) {
+    fn put(&self, digest: TokenDigest, caller: Caller, now: Timestamp) {
         let mut callers = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if callers.len() >= CALLERS_CACHED_MAX {
             callers.clear();
         }
-        callers.insert(hash, (caller, now));
+        callers.insert(digest, (caller, now));
     }
 }
 
@@ -59,18 +59,18 @@ fn is_public(method: &Method, path: &str) -> bool {
 }
 
 /// Lets only requests with a valid token pass, and says whose they are.
-pub(super) async fn require_token(State(state): State<ApiState>, mut request: Request, next: Next) -> Response {
+pub(super) async fn require_token(state: &ApiState, mut request: Request, next: Next) -> Response {
     if is_public(request.method(), request.uri().path()) {
         return next.run(request).await;
     }
     let certificate = request.extensions().get::<ConnectInfo<Peer>>().and_then(|ConnectInfo(peer)| peer.certificate.clone());
     let caller = match &certificate {
-        Some(certificate) => agent_of(&state, certificate, request.method(), request.uri().path()),
-        None => caller_of(&state, request.headers()).await,
+        Some(certificate) => agent_of(state, certificate, request.method(), request.uri().path()),
+        None => caller_of(state, request.headers()).await,
     };
     match caller {
         Ok(caller) => {
-            tracing::Span::current().record("caller", caller.name.as_str());
+            tracing::Span::current().record("caller", &*caller.name);
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
@@ -91,7 +91,7 @@ fn agent_of(state: &ApiState, certificate: &PeerCertificate, method: &Method, pa
         NotAdmitted::Expired => refused("certificate-expired", "has expired"),
     })?;
     if is_for_agents(method, path, agent.as_str()) {
-        Ok(Caller { tenant, name: format!("agent {agent}"), agent: Some(agent.clone()), serial: Some(serial.clone()) })
+        Ok(Caller { tenant, name: format!("agent {agent}").into(), agent: Some(agent.clone()), serial: Some(serial.clone()) })
     } else {
         let message = format!("agent {agent} may not {method} {path}");
         Err(ApiError::new(StatusCode::FORBIDDEN, "not-for-agents", message).hint("agents may reach what their tasks need"))
@@ -129,13 +129,13 @@ async fn caller_of(state: &ApiState, headers: &HeaderMap) -> Result<Caller, ApiE
 
 /// Whose token this is.
 pub(super) async fn caller_of_token(state: &ApiState, token: &str) -> Result<Caller, ApiError> {
-    let (hash, now) = (token_hash(token), crate::clock::now());
-    if let Some(caller) = state.callers.get(&hash, now) {
+    let (digest, now) = (token_digest(token), crate::clock::now());
+    if let Some(caller) = state.callers.get(&digest, now) {
         return Ok(caller);
     }
     let found = state.app.authenticate(token).await?;
     let caller = found.ok_or_else(|| ApiError::unauthenticated("the token is not valid"))?;
-    state.callers.put(hash, caller.clone(), now);
+    state.callers.put(digest, caller.clone(), now);
     Ok(caller)
 }
 

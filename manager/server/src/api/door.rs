@@ -3,7 +3,6 @@
 use axum::Json;
 use axum::extract::Request;
 use axum::http::{HeaderValue, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use conductor_wire::problem::{PROBLEM_JSON, Problem};
 use serde_json::{Value, json};
@@ -52,9 +51,12 @@ impl Door {
 }
 
 /// Writes the body of every [`ApiError`], in the form of the request's door.
-pub(super) async fn render_errors(request: Request, next: Next) -> Response {
+pub(super) async fn render_errors<F>(request: Request, answer: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
     let door = Door::of_path(request.uri().path());
-    let mut response = next.run(request).await;
+    let mut response = answer(request).await;
     match response.extensions_mut().remove::<ApiError>() {
         None => response,
         Some(error) => {

@@ -94,9 +94,10 @@ impl Metrics {
     }
 
     pub(super) fn request_ended(&self, method: &str, route: &str, status: u16, took: Duration) {
-        let (method, route) = (method.to_owned(), route.to_owned());
-        self.seconds.get_or_create(&RouteLabels { method: method.clone(), route: route.clone() }).observe(took.as_secs_f64());
-        self.requests.get_or_create(&RequestLabels { method, route, status }).inc();
+        let labels = RequestLabels { method: method.to_owned(), route: route.to_owned(), status };
+        self.requests.get_or_create(&labels).inc();
+        let RequestLabels { method, route, .. } = labels;
+        self.seconds.get_or_create(&RouteLabels { method, route }).observe(took.as_secs_f64());
     }
 }
 

@@ -2,9 +2,8 @@
 
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue};
-use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument;
 use uuid::Uuid;
@@ -16,25 +15,29 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest request id of a caller in bytes that is kept.
 const REQUEST_ID_BYTES_MAX: usize = 64;
 
-/// The outermost layer.
-pub(super) async fn observe(State(state): State<ApiState>, request: Request, next: Next) -> Response {
+/// What is outermost around every request.
+pub(super) async fn observe<F>(state: &ApiState, request: Request, answer: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
     let began = Instant::now();
     let _in_flight = state.metrics.request_began();
-    let method = request.method().as_str().to_owned();
-    let route = request.extensions().get::<MatchedPath>().map_or("unknown", |matched| matched.as_str()).to_owned();
+    let method = request.method().clone();
+    let matched = request.extensions().get::<MatchedPath>().cloned();
     let id = request_id(&request);
     let span = tracing::debug_span!(
         "request",
         id = id.to_str().unwrap_or_default(),
-        method,
+        method = method.as_str(),
         path = request.uri().path(),
         caller = tracing::field::Empty
     );
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let mut response = answer(request).instrument(span.clone()).await;
     let status = response.status().as_u16();
     let took = began.elapsed();
     span.in_scope(|| tracing::debug!(status, duration_ms = took.as_secs_f64() * 1000.0, "request answered"));
-    state.metrics.request_ended(&method, &route, status, took);
+    let route = matched.as_ref().map_or("unknown", MatchedPath::as_str);
+    state.metrics.request_ended(method.as_str(), route, status, took);
     response.headers_mut().insert(REQUEST_ID.clone(), id);
     response
 }
@@ -42,6 +45,9 @@ pub(super) async fn observe(State(state): State<ApiState>, request: Request, nex
 fn request_id(request: &Request) -> HeaderValue {
     match request.headers().get(&REQUEST_ID) {
         Some(given) if (1..=REQUEST_ID_BYTES_MAX).contains(&given.len()) && given.to_str().is_ok() => given.clone(),
-        _ => HeaderValue::from_str(&Uuid::now_v7().to_string()).unwrap_or(HeaderValue::from_static("unknown")),
+        _ => {
+            let (id, mut text) = (Uuid::now_v7(), Uuid::encode_buffer());
+            HeaderValue::from_str(id.hyphenated().encode_lower(&mut text)).unwrap_or(HeaderValue::from_static("unknown"))
+        }
     }
 }

@@ -1,10 +1,15 @@
-//! All routes, and the layers around them.
+//! All routes, and what is around them.
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, Uri};
-use axum::response::IntoResponse;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use axum::{Router, middleware};
+use futures_util::FutureExt;
 use tokio::sync::watch;
-use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -24,14 +29,19 @@ pub fn router(app: App, metrics: Metrics, shutdown: watch::Receiver<bool>) -> Re
         .merge(docs::pages(document))
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn_with_state(state.clone(), auth::require_token))
-        .layer(CatchPanicLayer::custom(after_panic))
-        .layer(middleware::from_fn(door::render_errors))
-        .layer(middleware::from_fn_with_state(state.clone(), observe::observe))
+        .layer(middleware::from_fn_with_state(state.clone(), around))
         .with_state(state))
 }
 
-/// The routes without their layers, described.
+/// What is around every handler, from the outside in: a request is counted and gets an id, errors are written as its door
+/// writes them, a panic is an error too, and nobody passes without a token. All in one layer, for each costs every request
+/// several allocations.
+async fn around(State(state): State<ApiState>, request: Request, next: Next) -> Response {
+    let admitted = |request| or_error(auth::require_token(&state, request, next));
+    observe::observe(&state, request, |request| door::render_errors(request, admitted)).await
+}
+
+/// The routes without what is around them, described.
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::with_openapi(docs::Frame::openapi())
         .merge(conductor::routes())
@@ -51,8 +61,12 @@ async fn wrong_method(uri: Uri) -> ApiError {
         .hint("/docs lists every route with its methods")
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the layer hands it over so")]
-fn after_panic(panic: Box<dyn std::any::Any + Send + 'static>) -> axum::response::Response {
+/// The answer; an error where making it panics.
+async fn or_error(answer: impl Future<Output = Response>) -> Response {
+    AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|panic| after_panic(&*panic))
+}
+
+fn after_panic(panic: &(dyn Any + Send)) -> Response {
     let text = panic
         .downcast_ref::<String>()
         .map(String::as_str)
@@ -60,4 +74,17 @@ fn after_panic(panic: Box<dyn std::any::Any + Send + 'static>) -> axum::response
         .unwrap_or("no text");
     tracing::error!(panic = text, "a handler panicked");
     ApiError::internal().into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_error_for_the_caller() {
+        let answer = or_error(async { panic!("no bread") }).await;
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(answer.extensions().get::<ApiError>().is_some(), "its door writes it");
+        assert_eq!(or_error(async { StatusCode::CREATED.into_response() }).await.status(), StatusCode::CREATED);
+    }
 }

@@ -34,7 +34,7 @@ pub use core::Announcement;
 pub use error::AppError;
 pub use rehearsal::{MockOutcome, Rehearsal};
 pub use secrets::SECRET_BYTES_MAX;
-pub use tokens::{Caller, ensure_admin_token, token_hash};
+pub use tokens::{Caller, TokenDigest, ensure_admin_token, token_digest, token_hash};
 pub use waiting::Standing;
 pub use workflows::{IdempotencyStrategy, StartCommand};
 

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use conductor_model::{AgentId, TenantName};
 use conductor_store::Store;
@@ -21,7 +22,7 @@ pub struct Caller {
     /// Whose data it may see.
     pub tenant: TenantName,
     /// Name of its token, or of the agent.
-    pub name: String,
+    pub name: Arc<str>,
     /// The agent, where it is one that shows its certificate.
     pub agent: Option<AgentId>,
     /// The serial number of that certificate.
@@ -36,14 +37,23 @@ impl App {
     pub async fn authenticate(&self, token: &str) -> Result<Option<Caller>, AppError> {
         let hash = token_hash(token);
         let found = self.read(move |store| store.token(&hash)).await?;
-        Ok(found.map(|(tenant, name)| Caller { tenant, name, agent: None, serial: None }))
+        Ok(found.map(|(tenant, name)| Caller { tenant, name: name.into(), agent: None, serial: None }))
     }
 }
 
 /// What is stored of a token: the SHA-256 of its text, in hexadecimal.
 #[must_use]
 pub fn token_hash(token: &str) -> String {
-    hex::encode(Sha256::digest(token.as_bytes()))
+    hex::encode(token_digest(token))
+}
+
+/// The SHA-256 of a token's text.
+pub type TokenDigest = [u8; 32];
+
+/// What [`token_hash`] writes in hexadecimal.
+#[must_use]
+pub fn token_digest(token: &str) -> TokenDigest {
+    Sha256::digest(token.as_bytes()).into()
 }
 
 /// Makes the admin token when there is none yet, writes it to `file` (readable by its owner alone) and stores its hash.

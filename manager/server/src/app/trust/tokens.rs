@@ -93,7 +93,7 @@ impl App {
             id,
             hash: token_hash(&whole),
             labels,
-            created_by: caller.name.clone(),
+            created_by: caller.name.to_string(),
             created_at: now,
             expires_at: now.plus_seconds(i64::try_from(new.ttl_seconds).unwrap_or(i64::MAX)),
             uses: new.uses,

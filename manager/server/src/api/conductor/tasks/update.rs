@@ -159,7 +159,7 @@ pub(super) async fn update_v2(
     caller: Caller,
     JsonBody(result): JsonBody<TaskResult>,
 ) -> Result<Response, ApiError> {
-    let worker = result.worker_id.clone().unwrap_or_else(|| caller.name.clone());
+    let worker = result.worker_id.clone().unwrap_or_else(|| caller.name.to_string());
     load::handed_answer(apply(&state, &caller.tenant, result, Some(worker)).await?.as_ref())
 }
 
@@ -167,10 +167,10 @@ pub(super) async fn update_v2(
 pub(in crate::api::conductor) async fn apply(
     state: &ApiState,
     tenant: &TenantName,
-    result: TaskResult,
+    mut result: TaskResult,
     next_for: Option<String>,
 ) -> Result<Option<HandedOut>, ApiError> {
-    let claimed = result.workflow_instance_id.clone().filter(|id| !id.is_empty());
+    let claimed = result.workflow_instance_id.take().filter(|id| !id.is_empty());
     let (update, logs) = result.into_update()?;
     let is_done = !update.extend_lease && update.status != WorkerStatus::InProgress;
     if !logs.is_empty() && load::task(state, tenant, update.task).await?.agent.is_none() {

@@ -79,7 +79,7 @@ impl StartBody {
             idempotency: self.idempotency_strategy.map(Into::into).unwrap_or_default(),
             priority: priority(self.priority)?,
             task_to_domain: self.task_to_domain.unwrap_or_default(),
-            created_by: self.created_by.or_else(|| Some(caller.name.clone())),
+            created_by: self.created_by.or_else(|| Some(caller.name.to_string())),
             event: None,
         })
     }
@@ -87,7 +87,7 @@ impl StartBody {
 
 /// Reads a body as [`start`] does, for whom it does not matter.
 pub(in crate::api) fn read_start(bytes: &[u8]) -> Result<(), ApiError> {
-    let nobody = Caller { tenant: TenantName::default_tenant(), name: String::new(), agent: None, serial: None };
+    let nobody = Caller { tenant: TenantName::default_tenant(), name: "".into(), agent: None, serial: None };
     parse_json::<StartBody>(bytes)?.into_command(&nobody).map(|_| ())
 }
 
@@ -134,7 +134,7 @@ pub(super) async fn start_by_name(
         input,
         correlation_id: params.text("correlationId").map(str::to_owned),
         priority: priority(params.value("priority")?)?,
-        created_by: Some(caller.name.clone()),
+        created_by: Some(caller.name.to_string()),
         ..StartCommand::default()
     };
     Ok(plain(&state.app.start_workflow(&caller.tenant, command).await?))
@@ -148,7 +148,7 @@ mod tests {
     use crate::api::extract::parse_json;
 
     fn command(body: &str) -> Result<StartCommand, ApiError> {
-        let caller = Caller { tenant: TenantName::default_tenant(), name: "ops".to_owned(), agent: None, serial: None };
+        let caller = Caller { tenant: TenantName::default_tenant(), name: "ops".into(), agent: None, serial: None };
         parse_json::<StartBody>(body.as_bytes())?.into_command(&caller)
     }
 
