@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use conductor_model::TaskId;
-use conductor_model::definition::{ENVIRONMENT, SECRETS, sealed_name};
+use conductor_model::definition::{ENVIRONMENT, SECRETS, sealed_in, sealed_name};
 use serde_json::{Map, Value};
 
 use crate::run::Run;
@@ -32,9 +32,9 @@ pub(crate) fn sealed(expression: &str) -> Option<(Sealed, &str)> {
     secret.or_else(|| sealed_name(expression, ENVIRONMENT).map(|name| (Sealed::Environment, name)))
 }
 
-/// Whether a text may have expressions that are replaced at hand-over only.
+/// Whether a text has expressions that are replaced at hand-over only. `$${…}` is none: it is meant as it reads.
 pub(crate) fn mentions(text: &str) -> bool {
-    text.contains("${") && (text.contains(SECRETS) || text.contains(ENVIRONMENT))
+    sealed_in(text).is_some()
 }
 
 fn is_sealed(template: &Value) -> bool {
@@ -168,13 +168,14 @@ mod tests {
     #[test]
     fn only_places_of_the_definition_are_looked_up() {
         let template = json!({ "auth": "Bearer ${workflow.secrets.token}", "list": ["${workflow.env.REGION}"],
-            "none": "${workflow.secrets.nosuch}", "data": "${workflow.input.x}" });
+            "none": "${workflow.secrets.nosuch}", "data": "${workflow.input.x}", "meant": "$${workflow.secrets.token}" });
         let mut value = json!({ "auth": "Bearer ${workflow.secrets.token}", "list": ["${workflow.env.REGION}"],
-            "none": "${workflow.secrets.nosuch}", "data": "${workflow.secrets.token}" });
+            "none": "${workflow.secrets.nosuch}", "data": "${workflow.secrets.token}", "meant": "${workflow.secrets.token}" });
         reveal(&template, &mut value, &look_up);
         assert_eq!(
             value,
-            json!({ "auth": "Bearer s3cret", "list": ["north"], "none": null, "data": "${workflow.secrets.token}" })
+            json!({ "auth": "Bearer s3cret", "list": ["north"], "none": null, "data": "${workflow.secrets.token}",
+                "meant": "${workflow.secrets.token}" })
         );
     }
 

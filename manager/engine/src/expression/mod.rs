@@ -22,7 +22,7 @@ mod tests;
 
 pub(crate) use budget::{Budget, TooLarge};
 pub use payload::{PayloadFault, resolve_payload};
-pub(crate) use template::{Template, TemplateFault, as_text};
+pub(crate) use template::{Template, TemplateFault, as_text, escaped};
 
 use std::borrow::Cow;
 

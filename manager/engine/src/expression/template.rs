@@ -26,6 +26,16 @@ pub(crate) enum Template {
     Map(Vec<(String, Self)>),
 }
 
+/// A value as one writes it down where expressions are looked up and none is meant: it comes to the value itself.
+pub(crate) fn escaped(value: &Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(text.replace("${", "$${")),
+        Value::Array(list) => list.iter().map(escaped).collect(),
+        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), escaped(value))).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    }
+}
+
 /// What is wrong with a text of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TemplateFault {
@@ -107,20 +117,6 @@ impl Template {
                 Self::Literal(Value::Null)
             }
         }
-    }
-
-    /// The object with these members added as they are, in place of its own of the same names.
-    pub fn with(self, members: Map<String, Value>) -> Self {
-        let mut map = match self {
-            Self::Literal(Value::Object(map)) => {
-                map.into_iter().map(|(key, value)| (key, Self::Literal(value))).collect::<Vec<_>>()
-            }
-            Self::Map(map) => map,
-            Self::Literal(_) | Self::Exact(_) | Self::Text(_) | Self::List(_) => Vec::new(),
-        };
-        map.retain(|(key, _)| !members.contains_key(key));
-        map.extend(members.into_iter().map(|(key, value)| (key, Self::Literal(value))));
-        Self::Map(map)
     }
 
     /// The literal inside; only for templates that are literals.

@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Budget, Document, Template, TemplateFault};
+use super::{Budget, Document, Template, TemplateFault, escaped};
 
 /// A document that is simply an object.
 struct Fixed(Value);
@@ -267,6 +267,12 @@ proptest! {
     fn an_escaped_text_is_itself(text in "[a-z $\\{\\}]{0,40}") {
         let escaped = text.replace("${", "$${");
         prop_assert_eq!(resolve(&Value::String(escaped)), Value::String(text));
+    }
+
+    #[test]
+    fn an_escaped_value_is_itself(value in json_value(), text in "[a-z $\\{\\}]{0,12}") {
+        let value = json!([value, {"k": [text]}]);
+        prop_assert_eq!(resolve(&escaped(&value)), value);
     }
 
     #[test]

@@ -4,40 +4,28 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use conductor_model::{Snapshot, TaskDef, Violation, WorkflowTask};
-use serde_json::{Map, Value};
 
 use super::{BlockPlace, Compiler, Plan, order};
-use crate::expression::Template;
 use crate::task_type;
 
-/// A branch: one step, and what is added to its input as it is.
-#[derive(Debug)]
-pub(crate) struct Branch {
-    pub step: Arc<WorkflowTask>,
-    pub input: Map<String, Value>,
-}
-
-/// Makes a plan of the branches, one block each. Task definitions are taken from `definitions`.
+/// Makes a plan of the branches, one step and one block each. Task definitions are taken from `definitions`.
 ///
 /// # Errors
 /// What is wrong with the branches.
 pub(crate) fn fragment(
     snapshot: &Arc<Snapshot>,
     definitions: BTreeMap<String, Arc<TaskDef>>,
-    branches: Vec<Branch>,
+    branches: Vec<Arc<WorkflowTask>>,
 ) -> Result<Plan, Vec<Violation>> {
     let own = Snapshot { digest: String::new(), workflow: Arc::clone(&snapshot.workflow), tasks: definitions };
     let mut compiler = Compiler::new(Arc::new(own));
-    for (index, Branch { step, input }) in branches.into_iter().enumerate() {
+    for (index, step) in branches.into_iter().enumerate() {
         let block = compiler.block(std::slice::from_ref(&step), None, BlockPlace::Dynamic(index), 1);
         let Some(first) = compiler.blocks[block.0 as usize].nodes.first().copied() else { continue };
         if !task_type::of(step.task_type).forkable {
             let path = compiler.node_path(first);
             compiler.fault(path, format!("a step of type {} cannot be a branch by itself", step.task_type), None);
         }
-        let node = &mut compiler.nodes[first.0 as usize];
-        let template = std::mem::replace(&mut node.input, Template::Literal(Value::Null));
-        node.input = template.with(input);
     }
     compiler.wire_joins();
     order::check(&mut compiler);

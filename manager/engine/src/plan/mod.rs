@@ -16,7 +16,7 @@ mod written;
 
 pub(crate) use check::OWN_TASK_ID;
 pub(crate) use compile::{Compiler, ad_hoc, agent_template};
-pub(crate) use fragment::{Branch, fragment};
+pub(crate) use fragment::fragment;
 
 use std::collections::BTreeMap;
 use std::ops::Range;

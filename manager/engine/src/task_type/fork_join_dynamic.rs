@@ -12,9 +12,9 @@ use serde_json::{Map, Value, json};
 use super::{Behaviour, Role};
 use crate::attempt;
 use crate::ending::Ending;
-use crate::expression::as_text;
+use crate::expression::{as_text, escaped};
 use crate::frame::{Next, Site};
-use crate::plan::{Branch, Compiler, Kind, NodeId, Plan, fragment};
+use crate::plan::{Compiler, Kind, NodeId, Plan, fragment};
 use crate::state::Ix;
 use crate::turn::{Turn, Work};
 
@@ -187,10 +187,13 @@ pub(crate) fn plan_of(snapshot: &Arc<Snapshot>, input: &Value) -> Result<Plan, S
     let inputs = input.get("forkedTaskInputs");
     let mut branches = Vec::new();
     for (index, step) in input.get("forkedTaskDefs").and_then(Value::as_array).into_iter().flatten().enumerate() {
-        let step: WorkflowTask =
+        let mut step: WorkflowTask =
             serde::Deserialize::deserialize(step).map_err(|error| format!("branch {index} cannot be read: {error}"))?;
-        let input = inputs.and_then(|inputs| inputs.get(&step.task_reference_name)).and_then(Value::as_object);
-        branches.push(Branch { input: input.cloned().unwrap_or_default(), step: Arc::new(step) });
+        // What is given counts as the step's own, so that its type finds there what it must have. It is data: nothing in it is
+        // looked up.
+        let given = inputs.and_then(|inputs| inputs.get(&step.task_reference_name)).and_then(Value::as_object);
+        step.input_parameters.extend(given.into_iter().flatten().map(|(key, value)| (key.clone(), escaped(value))));
+        branches.push(Arc::new(step));
     }
     let definitions = definitions.into_iter().filter_map(|(name, definition)| Some((name, definition?))).collect();
     fragment(snapshot, definitions, branches).map_err(|violations| match violations.first() {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::bare::Bare;
 use super::harness::{Story, object, simple, snapshot};
-use crate::{Event, WorkerStatus, WorkerUpdate};
+use crate::{Event, ServerWork, WorkerStatus, WorkerUpdate};
 
 fn fork(more: Value) -> Value {
     let mut step = json!({"name": "f", "taskReferenceName": "f", "type": "FORK_JOIN_DYNAMIC"});
@@ -78,6 +78,68 @@ fn branches_come_from_inputs_for_the_same_task_or_workflow() {
     let story = Story::start(step, json!([]), json!({}));
     let order = story.child().expect("a child is started");
     assert_eq!((order.name.as_str(), order.version, &order.input["a"]), ("child", Some(2), &json!(1)));
+}
+
+/// What the manager is to do for a branch.
+#[track_caller]
+fn work(story: &Story, reference: &str) -> ServerWork {
+    story.run.server_work(story.id(reference)).unwrap_or_else(|| panic!("nothing for {reference}: {:?}", story.tasks()))
+}
+
+#[test]
+fn branches_of_every_type_find_in_the_given_inputs_what_they_must_have() {
+    let http = |n: u8| json!({"uri": format!("http://h/{n}?x=${{y}}"), "method": "GET"});
+    let step = |reference: &str, task_type: &str| json!({"name": reference, "taskReferenceName": reference, "type": task_type});
+    let mut switch = step("sw", "SWITCH");
+    switch["expression"] = json!("way");
+    switch["decisionCases"] = json!({"left": [simple("l")]});
+    let mut dynamic = step("dy", "DYNAMIC");
+    dynamic["dynamicTaskNameParam"] = json!("which");
+    let steps = json!([
+        step("ht", "HTTP"),
+        step("in", "INLINE"),
+        step("jq", "JSON_JQ_TRANSFORM"),
+        step("la", "LAMBDA"),
+        step("st", "START_WORKFLOW"),
+        step("wa", "WAIT"),
+        switch,
+        dynamic
+    ]);
+    let inputs = json!({"ht": {"http_request": http(1)}, "in": {"expression": "`${1}`"}, "jq": {"queryExpression": ".a", "a": 1},
+        "la": {"scriptExpression": "return 1"}, "st": {"startWorkflow": {"name": "c"}}, "wa": {"duration": "5 s"},
+        "sw": {"way": "left"}, "dy": {"which": "t1"}});
+    let mut story = Story::start(of_lists(), json!([]), json!({"steps": steps, "inputs": inputs}));
+    story.restart();
+    assert_eq!(story.open(), ["ht", "in", "jq", "la", "st", "wa", "dy", "j", "l"]);
+    let ServerWork::Http(request) = work(&story, "ht") else { panic!("a request") };
+    assert_eq!(request.uri, "http://h/1?x=${y}", "data is not looked up");
+    let ServerWork::Script { source, .. } = work(&story, "in") else { panic!("a script") };
+    assert_eq!(&*source, "`${1}`");
+    assert_eq!(&*story.task("dy").definition_name, "t1");
+    assert_eq!(story.task("wa").timer_at, Some(story.now.plus_seconds(5)));
+
+    let pairs = fork(json!({"dynamicForkJoinTasksParam": "d", "inputParameters": {"d": "${workflow.input}"}}));
+    let given = json!([{"taskName": "x", "referenceName": "x1", "type": "HTTP", "input": http(2)}]);
+    let story = Story::start(pairs, json!([]), json!({"dynamicTasks": given}));
+    assert!(matches!(work(&story, "x1"), ServerWork::Http(request) if request.uri.contains("/2")));
+
+    let same = json!({"forkTaskName": "call", "forkTaskType": "HTTP", "forkTaskInputs": "${workflow.input.all}"});
+    let story = Story::start(fork(json!({"inputParameters": same})), json!([]), json!({"all": [http(3), http(4)]}));
+    assert!(matches!(work(&story, "_call_1"), ServerWork::Http(request) if request.uri.contains("/4")));
+    let nothing = Story::start(fork(json!({"inputParameters": same})), json!([]), json!({"all": [{}]}));
+    assert!(
+        nothing.task("f").reason.as_deref().is_some_and(|reason| reason.contains("must have a `uri`")),
+        "who lacks it is told"
+    );
+}
+
+#[test]
+fn a_secret_that_the_given_input_of_a_branch_names_is_not_handed_over() {
+    let given = json!({"text": "Bearer ${workflow.secrets.token}", "deep": [{"k": "$${workflow.env.REGION}"}]});
+    let story = Story::start(of_lists(), json!([]), json!({"steps": [simple("a")], "inputs": {"a": given}}));
+    assert_eq!(story.task("a").input.as_ref(), &given);
+    assert!(!story.run.has_sealed_input(story.id("a")));
+    assert_eq!(story.run.revealed_input(story.id("a"), &|_, _| Some("hush".to_owned())), None);
 }
 
 #[test]
