@@ -118,7 +118,8 @@ def skip_a_step():
     client.skip_task_from_workflow(workflow_id, "second", SkipTaskRequest(task_output={"n": 4}))
     report(workflow_id, "first", "COMPLETED", {"n": 2})
     found = completed(wait_for_end(client, workflow_id))
-    assert [task.status for task in found.tasks if task.reference_task_name == "second"] == ["SKIPPED"], shown(found)
+    [second] = [task for task in found.tasks if task.reference_task_name == "second"]
+    assert (second.status, second.output_data, found.output) == ("SKIPPED", {"n": 4}, {"n": 4}), shown(found)
 
 
 def many_at_once():

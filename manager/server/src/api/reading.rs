@@ -18,6 +18,7 @@ const BODIES: &[(&str, Read)] = &[
     ("test", conductor::read_test),
     ("rerun", conductor::read_rerun),
     ("skip", conductor::read_skip),
+    ("skip-query", conductor::read_skip_query),
     ("correlated", conductor::read_correlated),
     ("state", conductor::read_state),
     ("task-result", conductor::read_task_result),

@@ -28,7 +28,7 @@ use super::state::ApiState;
 
 pub(super) use tasks::read_task_result;
 pub(super) use token::read_key;
-pub(super) use workflow::{read_correlated, read_rerun, read_skip, read_start, read_state, read_test};
+pub(super) use workflow::{read_correlated, read_rerun, read_skip, read_skip_query, read_start, read_state, read_test};
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()

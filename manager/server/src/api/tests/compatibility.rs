@@ -139,10 +139,18 @@ async fn the_size_of_a_queue_is_asked_by_type() {
 async fn a_skip_has_its_request_in_the_form_of_the_callers_language() {
     let (house, id) = house().await;
     house.define_chain("two", &["t", "u"]).await;
-    let run = house.start("two").await;
-    let request = "skipTaskRequest=SkipTaskRequest%28task_input%3DNone%2C+task_output%3D%7B%27a%27%3A+1%7D%29";
-    house.send("PUT", &format!("/api/workflow/{run}/skiptask/u_1?{request}"), "").await.expect(200);
-    house.send("PUT", &format!("/api/workflow/{id}/skiptask/nothing?{request}"), "").await.expect(404);
+    let skipped = async |request: &str| {
+        let run = house.start("two").await;
+        house.send("PUT", &format!("/api/workflow/{run}/skiptask/u_1?skipTaskRequest={request}"), "").await.expect(200);
+        house.workflow(&run).await["tasks"][1].clone()
+    };
+    // {'taskInput': {'n': None}, 'taskOutput': {'a': "it's"}}, and no body.
+    let python = "%7B%27taskInput%27%3A+%7B%27n%27%3A+None%7D%2C+%27taskOutput%27%3A+%7B%27a%27%3A+%22it%27s%22%7D%7D";
+    let task = skipped(python).await;
+    assert_eq!((&task["inputData"], &task["outputData"]), (&json!({ "n": null }), &json!({ "a": "it's" })));
+    let unreadable = "SkipTaskRequest%28task_input%3DNone%2C+task_output%3D%7B%27a%27%3A+1%7D%29";
+    assert_eq!(skipped(unreadable).await["outputData"], json!({}));
+    house.send("PUT", &format!("/api/workflow/{id}/skiptask/nothing?skipTaskRequest={unreadable}"), "").await.expect(404);
 }
 
 #[tokio::test]

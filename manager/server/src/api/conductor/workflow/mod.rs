@@ -24,7 +24,7 @@ use crate::api::state::ApiState;
 
 pub(in crate::api) use again::read_rerun;
 pub(in crate::api) use correlated::read_correlated;
-pub(in crate::api) use skip::read_skip;
+pub(in crate::api) use skip::{read_skip, read_skip_query};
 pub(in crate::api) use start::read_start;
 pub(super) use state::no_references;
 pub(in crate::api) use state::read_state;
