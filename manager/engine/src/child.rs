@@ -105,7 +105,7 @@ pub(crate) fn order(run: &Run, id: WorkflowId, said: &Said<'_>) -> Result<ChildO
     })
 }
 
-/// The workflow has ended badly, not by request: its failure workflow is started, and named in its output.
+/// The workflow has ended badly: its failure workflow is started, and named in its output.
 pub(crate) fn start_failure_workflow(turn: &mut Turn<'_, '_>, cause: Option<Ix>) {
     let definition = &turn.run.plan().snapshot().workflow;
     let (version, workflow) = (definition.failure_workflow_version, turn.run.workflow());

@@ -246,6 +246,8 @@ pub enum Event {
     SetVariables {
         /// By name.
         variables: Map<String, Value>,
+        /// Whether a list is put behind the list that the variable holds, instead of in its place.
+        append: bool,
     },
     /// Schedule nothing new.
     Pause,
@@ -253,6 +255,11 @@ pub enum Event {
     Resume,
     /// End the workflow by request.
     Terminate {
+        /// Why, for people.
+        reason: Option<String>,
+    },
+    /// End the workflow by request, as one that failed: its failure workflow is started.
+    TerminateAsFailed {
         /// Why, for people.
         reason: Option<String>,
     },

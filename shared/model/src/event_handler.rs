@@ -147,6 +147,9 @@ pub struct WorkflowAction {
     /// Variables to set.
     #[serde(default, deserialize_with = "null_as_default")]
     pub variables: Map<String, Value>,
+    /// Whether a list is put behind the list that the variable holds, instead of in its place.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub append_array: bool,
 }
 
 impl EventHandler {
@@ -183,9 +186,6 @@ impl EventHandler {
                             let instead = "use it in the steps of the workflow that the action is about";
                             sealed.push(sealed_for_nobody(path, expression, instead));
                         });
-                    }
-                    if details.get("appendArray").and_then(Value::as_bool) == Some(true) {
-                        fault(&at(".appendArray"), "is not supported: variables are replaced");
                     }
                 }
             }

@@ -42,7 +42,7 @@ pub fn meddle(store: &MemoryStore, manager: &CoreHandle, random: &mut StdRng) ->
             Event::Skip { reference, input: Map::new(), output: object(json!({ "skipped": true })) }
         }
         31 | 32 => Event::ResetCallbacks,
-        33 | 34 => Event::SetVariables { variables: object(json!({ "v": random.random_range(0..9) })) },
+        33 | 34 => Event::SetVariables { variables: object(json!({ "v": random.random_range(0..9) })), append: false },
         35 => {
             let (reply, _) = oneshot::channel();
             manager.tell(Message::LookAgain { tenant: tenant(), workflow: workflow.id, reply });

@@ -6,6 +6,7 @@ use conductor_model::definition::TaskType;
 use conductor_model::{Outcome, TaskStatus, WorkflowStatus};
 use serde_json::{Map, Value};
 
+use crate::child;
 use crate::event::Refusal;
 use crate::frame::Site;
 use crate::state::Ix;
@@ -54,6 +55,13 @@ pub(super) fn resume(turn: &mut Turn<'_, '_>) -> Result<(), Refusal> {
 pub(super) fn terminate(turn: &mut Turn<'_, '_>, reason: Option<String>) -> Result<(), Refusal> {
     turn.expect_not_over()?;
     turn.end_workflow(WorkflowStatus::Terminated, reason);
+    Ok(())
+}
+
+/// Ends the workflow, and has its failure workflow put things in order.
+pub(super) fn terminate_as_failed(turn: &mut Turn<'_, '_>, reason: Option<String>) -> Result<(), Refusal> {
+    terminate(turn, reason)?;
+    child::start_failure_workflow(turn, None);
     Ok(())
 }
 
@@ -118,9 +126,16 @@ pub(super) fn reset_callbacks(turn: &mut Turn<'_, '_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Sets variables; the others stay.
-pub(super) fn set_variables(turn: &mut Turn<'_, '_>, variables: Map<String, Value>) -> Result<(), Refusal> {
+/// Sets variables; the others stay. With `append` a list goes behind the list that is there.
+pub(super) fn set_variables(turn: &mut Turn<'_, '_>, mut variables: Map<String, Value>, append: bool) -> Result<(), Refusal> {
     turn.expect_not_over()?;
+    if append {
+        for (name, new) in &mut variables {
+            if let (Value::Array(new), Some(Value::Array(old))) = (new, turn.run.workflow.variables.get(name)) {
+                new.splice(0..0, old.iter().cloned());
+            }
+        }
+    }
     set_variable::set(turn, variables)
 }
 

@@ -20,7 +20,7 @@
 //! | WorkflowTimer | – | RUNNING, PAUSED | – |
 //! | Pause | – | RUNNING | – |
 //! | Resume | – | PAUSED | – |
-//! | Terminate | – | RUNNING, PAUSED | CANCELED |
+//! | Terminate, TerminateAsFailed | – | RUNNING, PAUSED | CANCELED |
 //! | Admitted | – | RUNNING, rate limited | – |
 //! | Retry | failed, CANCELED | FAILED, TIMED_OUT, TERMINATED | another attempt; JOIN, EXCLUSIVE_JOIN, DO_WHILE: IN_PROGRESS |
 //! | Restart | – | over; COMPLETED only if restartable | removed |
@@ -78,12 +78,13 @@ pub(crate) fn event(run: &mut Run, event: Event, context: &mut Context<'_>) -> R
         }
         Event::Skip { reference, input, output } => control::skip(&mut turn, reference, input, output),
         Event::ResetCallbacks => control::reset_callbacks(&mut turn),
-        Event::SetVariables { variables } => control::set_variables(&mut turn, variables),
+        Event::SetVariables { variables, append } => control::set_variables(&mut turn, variables, append),
         Event::TaskTimer { task } => timeout::task(&mut turn, task),
         Event::WorkflowTimer => timeout::workflow(&mut turn),
         Event::Pause => control::pause(&mut turn),
         Event::Resume => control::resume(&mut turn),
         Event::Terminate { reason } => control::terminate(&mut turn, reason),
+        Event::TerminateAsFailed { reason } => control::terminate_as_failed(&mut turn, reason),
     }?;
     Ok(turn.decide())
 }

@@ -92,7 +92,7 @@ fn a_restart_begins_anew_under_the_same_id() {
     let mut story = start(forked());
     assert!(matches!(story.try_event(Event::Restart { plan: None }), Err(Refusal::WorkflowStatus { .. })));
     let id = story.run.workflow().id;
-    story.event(Event::SetVariables { variables: object(json!({"v": 2})) });
+    story.event(Event::SetVariables { variables: object(json!({"v": 2})), append: false });
     story.complete("before", json!({}));
     story.fail("b");
     story.wait(10);
@@ -285,9 +285,14 @@ fn callbacks_are_reset() {
 #[test]
 fn variables_can_be_set_from_outside() {
     let mut story = start(json!([simple("a")]));
-    story.event(Event::SetVariables { variables: object(json!({"w": 2})) });
-    assert_eq!(story.run.workflow().variables.as_ref(), &json!({"v": 1, "w": 2}));
-    let large = Event::SetVariables { variables: object(json!({"w": "x".repeat(300_000)})) };
+    let set = |variables: Value, append| Event::SetVariables { variables: object(variables), append };
+    story.event(set(json!({"w": [2]}), false));
+    assert_eq!(story.run.workflow().variables.as_ref(), &json!({"v": 1, "w": [2]}));
+    story.event(set(json!({"v": [5], "w": [3, 4], "x": [6]}), true));
+    assert_eq!(story.run.workflow().variables.as_ref(), &json!({"v": [5], "w": [2, 3, 4], "x": [6]}), "lists behind lists");
+    story.event(set(json!({"w": [7]}), false));
+    assert_eq!(story.run.workflow().variables["w"], json!([7]));
+    let large = set(json!({"w": "x".repeat(300_000)}), true);
     assert!(matches!(story.try_event(large), Err(Refusal::TooLarge { .. })));
 }
 

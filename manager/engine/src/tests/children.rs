@@ -53,6 +53,14 @@ fn a_sub_workflow_is_ordered_awaited_and_its_output_taken_over() {
 }
 
 #[test]
+fn what_is_not_said_of_a_child_is_as_of_its_parent() {
+    let story = start(sub(json!({"name": "c"})));
+    let order = story.child().expect("an order");
+    assert_eq!((order.version, order.priority, order.correlation_id.as_deref()), (None, 3, Some("order-7")));
+    assert_eq!((order.task_to_domain["domained"].as_str(), &order.idempotency), ("blue", &None));
+}
+
+#[test]
 fn domains_and_strategy_of_a_child_may_be_expressions() {
     let params = json!({"name": "c", "taskToDomain": "${workflow.input.domains}", "idempotencyKey": "k",
         "idempotencyStrategy": "${workflow.input.strategy}"});
@@ -170,9 +178,14 @@ fn a_failure_workflow_hears_what_happened() {
     assert_eq!(input["reason"], json!(own.reason));
     assert_eq!(input["failedWorkflow"]["tasks"][0]["referenceTaskName"], "a");
     assert_eq!(own.output["conductor.failure_workflow"], json!(order.id));
-    let mut story = Story::start(workflow, json!([]), json!({}));
+    let mut story = Story::start(workflow.clone(), json!([]), json!({}));
     story.event(Event::Terminate { reason: None });
     assert!(story.child().is_none(), "not for what people end");
+    let mut story = Story::start(workflow, json!([]), json!({}));
+    story.event(Event::TerminateAsFailed { reason: Some("not wanted".to_owned()) });
+    let order = story.child().expect("unless they ask for it");
+    assert_eq!((&order.input["failureStatus"], &order.input["reason"]), (&json!("TERMINATED"), &json!("not wanted")));
+    assert_eq!(story.run.workflow().output["conductor.failure_workflow"], json!(order.id));
 }
 
 #[test]

@@ -204,6 +204,7 @@ fn event(story: &Story, (which, what, _): Pick) -> Option<Event> {
         19 => Event::Renewed { task, dispatch },
         20 => Event::Pause,
         21 | 22 => Event::Resume,
+        _ if which.is_multiple_of(100) => Event::TerminateAsFailed { reason: None },
         _ if which.is_multiple_of(50) => Event::Terminate { reason: None },
         _ => Event::WorkflowTimer,
     })
@@ -237,7 +238,7 @@ fn system_event(story: &Story, record: &TaskRecord, which: u16, what: u8) -> Opt
             Event::Skip { reference: format!("r{}", which % 12), input: serde_json::Map::new(), output: serde_json::Map::new() }
         }
         27 => Event::ResetCallbacks,
-        28 => Event::SetVariables { variables: super::harness::object(json!({"w": which})) },
+        28 => Event::SetVariables { variables: super::harness::object(json!({"w": [which]})), append: which.is_multiple_of(2) },
         _ => Event::TaskTimer { task },
     })
 }

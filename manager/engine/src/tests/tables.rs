@@ -36,6 +36,7 @@ fn command(name: &str, story: &Story) -> Event {
         "pause" => Event::Pause,
         "resume" => Event::Resume,
         "terminate" => Event::Terminate { reason: Some("enough".to_owned()) },
+        "terminate as failed" => Event::TerminateAsFailed { reason: None },
         "restart" => Event::Restart { plan: None },
         "retry" => Event::Retry { resume_subworkflows: false },
         "rerun" => rerun(story, None),
@@ -44,7 +45,7 @@ fn command(name: &str, story: &Story) -> Event {
         "rerun of a child" => Event::RerunChild { task: story.id("a"), workflow_input: None, correlation_id: None },
         "skip a later step" => Event::Skip { reference: "c".to_owned(), input: Map::new(), output: Map::new() },
         "reset callbacks" => Event::ResetCallbacks,
-        "set variables" => Event::SetVariables { variables: Map::new() },
+        "set variables" => Event::SetVariables { variables: Map::new(), append: true },
         other => panic!("{other}"),
     }
 }
@@ -55,10 +56,11 @@ fn each_command_in_each_status_of_a_workflow() {
     let statuses = [Running, Paused, Completed, Failed, TimedOut, Terminated];
     // What the workflow is afterwards. To pause what is paused and to terminate what is terminated asks for nothing: the
     // manager answers that without a decision.
-    let table: [(&str, [&str; 6]); 11] = [
+    let table: [(&str, [&str; 6]); 12] = [
         ("pause", ["PAUSED", NO, NO, NO, NO, NO]),
         ("resume", [NO, "RUNNING", NO, NO, NO, NO]),
         ("terminate", ["TERMINATED", "TERMINATED", NO, NO, NO, NO]),
+        ("terminate as failed", ["TERMINATED", "TERMINATED", NO, NO, NO, NO]),
         ("restart", [NO, NO, "RUNNING", "RUNNING", "RUNNING", "RUNNING"]),
         ("retry", [NO, NO, NO, "RUNNING", "RUNNING", "RUNNING"]),
         ("rerun", [NO, NO, "RUNNING", "RUNNING", "RUNNING", "RUNNING"]),

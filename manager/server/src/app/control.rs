@@ -93,7 +93,20 @@ impl App {
         id: WorkflowId,
         variables: Map<String, Value>,
     ) -> Result<(), AppError> {
-        self.control(tenant, id, Event::SetVariables { variables }).await
+        self.control(tenant, id, Event::SetVariables { variables, append: false }).await
+    }
+
+    /// Ends a workflow as one that failed: its failure workflow is started. Terminating a terminated workflow does nothing.
+    ///
+    /// # Errors
+    /// `not-found`; `workflow-over`.
+    pub async fn terminate_workflow_as_failed(
+        &self,
+        tenant: &TenantName,
+        id: WorkflowId,
+        reason: Option<String>,
+    ) -> Result<(), AppError> {
+        self.control(tenant, id, Event::TerminateAsFailed { reason }).await
     }
 
     /// Ends a workflow unless it is over, and deletes it.

@@ -94,6 +94,46 @@ async fn callbacks_are_reset_and_a_workflow_can_be_looked_at() {
 }
 
 #[tokio::test]
+async fn a_workflow_that_is_ended_starts_its_failure_workflow_where_that_is_asked_for() {
+    let house = House::new();
+    house.define_chain("cleanup", &["tidy"]).await;
+    house.json("POST", "/api/metadata/taskdefs", json!([{ "name": "t" }])).await.expect(200);
+    let definition = json!({ "name": "w", "failureWorkflow": "cleanup", "ownerEmail": "a@b.c", "tasks": [{ "name": "t", "taskReferenceName": "t" }] });
+    house.json("POST", "/api/metadata/workflow", definition).await.expect(200);
+    let (one, two, three) = (house.start("w").await, house.start("w").await, house.start("w").await);
+    house.send("DELETE", &format!("/api/workflow/{one}?reason=because&triggerFailureWorkflow=False"), "").await.expect(200);
+    house.get("/api/tasks/poll/tidy").await.expect(204);
+    house.send("DELETE", &format!("/api/workflow/{two}?reason=because&triggerFailureWorkflow=True"), "").await.expect(200);
+    let path = "/api/workflow/bulk/terminate?reason=all&triggerFailureWorkflow=True";
+    let answer = house.json("POST", path, json!([one, three])).await.expect(200).json();
+    assert_eq!(answer["bulkSuccessfulResults"], json!([one, three]));
+    for (run, reason) in [(&two, "because"), (&three, "all")] {
+        let ended = house.workflow(run).await;
+        assert_eq!(ended["status"], "TERMINATED");
+        let cleanup = house.workflow(ended["output"]["conductor.failure_workflow"].as_str().unwrap()).await;
+        assert_eq!((&cleanup["input"]["workflowId"], &cleanup["input"]["reason"]), (&json!(run), &json!(reason)));
+    }
+    assert_eq!(house.get("/api/workflow/running/cleanup").await.json().as_array().map(Vec::len), Some(2), "none for the first");
+}
+
+#[tokio::test]
+async fn what_a_paused_workflow_has_still_out_is_seen() {
+    let house = House::new();
+    house.define_chain("w", &["t", "u"]).await;
+    let id = house.start("w").await;
+    let task = house.get("/api/tasks/poll/t?workerid=w1").await.expect(200).json();
+    house.send("PUT", &format!("/api/workflow/{id}/pause"), "").await.expect(200);
+    let out = async || house.get(&format!("/api/workflow/{id}/tasks?status=IN_PROGRESS")).await.expect(200).json();
+    let found = out().await;
+    assert_eq!((&found["totalHits"], &found["results"][0]["taskId"]), (&json!(1), &task["taskId"]));
+    assert_eq!(found["results"][0]["workerId"], "w1");
+    let done = json!({ "taskId": task["taskId"], "workflowInstanceId": id, "status": "COMPLETED" });
+    house.json("POST", "/api/tasks", done).await.expect(200);
+    assert_eq!(out().await["totalHits"], 0, "drained, and nothing new is begun");
+    assert_eq!(house.workflow(&id).await["tasks"].as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test]
 async fn a_workflow_that_is_over_is_removed_with_everything() {
     let house = House::new();
     house.define_chain("w", &["t"]).await;

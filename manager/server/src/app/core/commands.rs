@@ -125,7 +125,8 @@ impl Core {
         };
         let already = matches!(
             (&event, status),
-            (Event::Pause, WorkflowStatus::Paused) | (Event::Terminate { .. }, WorkflowStatus::Terminated)
+            (Event::Pause, WorkflowStatus::Paused)
+                | (Event::Terminate { .. } | Event::TerminateAsFailed { .. }, WorkflowStatus::Terminated)
         );
         if already {
             return self.building.reply(reply, ());

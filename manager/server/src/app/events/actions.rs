@@ -49,7 +49,8 @@ pub(super) async fn perform(
         ActionKind::UpdateWorkflowVariables => {
             let action: WorkflowAction = read(details)?;
             let workflow = workflow_id(&action.workflow_id)?;
-            Ok(app.control(tenant, workflow, Event::SetVariables { variables: action.variables }).await?)
+            let WorkflowAction { variables, append_array: append, .. } = action;
+            Ok(app.control(tenant, workflow, Event::SetVariables { variables, append }).await?)
         }
     }
 }

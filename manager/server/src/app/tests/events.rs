@@ -87,6 +87,25 @@ async fn messages_complete_and_fail_tasks_and_end_workflows() {
 }
 
 #[tokio::test]
+async fn messages_set_variables_and_put_lists_behind_lists_where_that_is_said() {
+    let world = World::new();
+    world.define(json!([]), two_steps()).await;
+    let set = |name: &str, append: Value| {
+        json!({ "name": name, "event": format!("conductor:{name}"), "actions": [{ "action": "update_workflow_variables",
+            "update_workflow_variables": { "workflowId": "${run}", "variables": { "seen": ["${n}"] }, "appendArray": append } }] })
+    };
+    world.handle(set("replaces", Value::Null)).await;
+    world.handle(set("appends", json!(true))).await;
+    let run = world.start("two_steps").await;
+    for (event, n) in [("replaces", 1), ("appends", 2), ("appends", 3)] {
+        world.message(&format!("conductor:{event}"), None, json!({ "run": run, "n": n })).await;
+    }
+    assert_eq!(world.workflow(run).await.variables["seen"], json!([1, 2, 3]));
+    world.message("conductor:replaces", None, json!({ "run": run, "n": 4 })).await;
+    assert_eq!(world.workflow(run).await.variables["seen"], json!([4]));
+}
+
+#[tokio::test]
 async fn what_cannot_be_done_is_skipped_and_the_rest_done() {
     let world = World::new();
     world.define(json!([]), two_steps()).await;

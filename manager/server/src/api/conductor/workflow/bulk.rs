@@ -11,6 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::super::load;
+use super::control::TRIGGER_FAILURE_WORKFLOW;
 use crate::api::ApiError;
 use crate::api::extract::{JsonBody, Params, workflow_id};
 use crate::api::state::ApiState;
@@ -68,7 +69,7 @@ enum Command {
     Resume,
     Restart { latest: bool },
     Retry { resume_subworkflows: bool },
-    Terminate { reason: Option<String> },
+    Terminate { reason: Option<String>, as_failed: bool },
     Remove,
     TerminateAndRemove { reason: Option<String> },
 }
@@ -80,7 +81,8 @@ impl Command {
             Self::Resume => app.resume_workflow(tenant, id).await,
             Self::Restart { latest } => app.restart_workflow(tenant, id, *latest).await,
             Self::Retry { resume_subworkflows } => app.retry_workflow(tenant, id, *resume_subworkflows).await,
-            Self::Terminate { reason } => app.terminate_workflow(tenant, id, reason.clone()).await,
+            Self::Terminate { reason, as_failed: true } => app.terminate_workflow_as_failed(tenant, id, reason.clone()).await,
+            Self::Terminate { reason, as_failed: false } => app.terminate_workflow(tenant, id, reason.clone()).await,
             Self::Remove => app.remove_workflow(tenant, id).await,
             Self::TerminateAndRemove { reason } => app.terminate_and_remove_workflow(tenant, id, reason.clone()).await,
         }
@@ -135,12 +137,14 @@ async fn retry(State(state): State<ApiState>, caller: Caller, params: Params, Js
 }
 
 /// Ends workflows.
-#[utoipa::path(post, path = "/api/workflow/bulk/terminate", tag = "bulk", params(("reason" = Option<String>, Query)),
+#[utoipa::path(post, path = "/api/workflow/bulk/terminate", tag = "bulk", params(("reason" = Option<String>, Query),
+        ("triggerFailureWorkflow" = Option<bool>, Query, description = "Start their failure workflows, as if they had failed")),
     request_body(content = Vec<String>, description = "Ids, at most 1000"),
     responses((status = 200, body = crate::api::shapes::BulkResponse, description = "BulkResponse"), (status = 400, description = "Too many")))]
 async fn terminate(State(state): State<ApiState>, caller: Caller, params: Params, JsonBody(ids): JsonBody<Vec<String>>) -> Ids {
     let reason = params.text("reason").map(str::to_owned);
-    command(&state, &caller, ids, Command::Terminate { reason }).await
+    let as_failed = params.flag(TRIGGER_FAILURE_WORKFLOW, false)?;
+    command(&state, &caller, ids, Command::Terminate { reason, as_failed }).await
 }
 
 /// Deletes workflows that are over.
