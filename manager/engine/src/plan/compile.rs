@@ -1,5 +1,6 @@
 //! From the nested definition to the flat plan.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use conductor_model::definition::TaskType;
 use conductor_model::limits::{WORKFLOW_DEPTH_MAX, WORKFLOW_STEPS_MAX};
 use conductor_model::{AgentKey, Snapshot, TaskDef, Violation, WorkflowTask};
 use rustc_hash::FxHashMap;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{AgentTemplate, Block, BlockId, BlockPlace, Kind, Node, NodeId, Plan, Written, check, hand_over, order};
 use crate::expression::{Template, TemplateFault};
@@ -190,6 +191,18 @@ impl Compiler {
         let agent = definition.agent.as_ref().map(|key| Arc::new(agent_template(key, &mut faults)));
         self.add_faults(&format!("{path}.agent"), faults);
         Definition { definition, input_template, agent }
+    }
+
+    /// The parameters of a step, with what its definition's template fills in where they have nothing.
+    pub fn parameters<'s>(&self, id: NodeId, step: &'s WorkflowTask) -> Cow<'s, Map<String, Value>> {
+        let definition = self.nodes[id.0 as usize].definition.as_ref();
+        let Some(template) = definition.map(|found| &found.input_template).filter(|template| !template.is_empty()) else {
+            return Cow::Borrowed(&step.input_parameters);
+        };
+        let own = step.input_parameters.iter().filter(|(_, value)| !value.is_null());
+        let mut all = template.clone();
+        all.extend(own.map(|(key, value)| (key.clone(), value.clone())));
+        Cow::Owned(all)
     }
 
     /// Reads a text beside the input.

@@ -42,7 +42,7 @@ fn compile(
         (None, None) => {
             compiler.fault(format!("{path}.caseValueParam"), "must name the input parameter whose value decides", None);
         }
-        (None, Some(key)) if !step.input_parameters.contains_key(key) => {
+        (None, Some(key)) if !compiler.parameters(node, step).contains_key(key) => {
             let message = "must name one of the step's inputParameters";
             compiler.fault(format!("{path}.caseValueParam"), message, Some(key.to_owned()));
         }

@@ -35,11 +35,12 @@ const REASON_CHARS_MAX: usize = 1_000;
 const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
 
 fn compile(compiler: &mut Compiler, node: NodeId, step: &Arc<WorkflowTask>, _: Option<&Arc<WorkflowTask>>, _: usize) -> Kind {
-    let given = match step.input_parameters.get("http_request") {
+    let parameters = compiler.parameters(node, step);
+    let given = match parameters.get("http_request") {
         Some(Value::Object(request)) => request,
         // Worked out at run time.
         Some(Value::String(text)) if text.contains("${") => return Kind::Leaf,
-        _ => &step.input_parameters,
+        _ => &*parameters,
     };
     if let Err(message) = read(given, true) {
         let path = format!("{}.inputParameters.http_request", compiler.node_path(node));

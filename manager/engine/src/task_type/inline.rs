@@ -40,13 +40,14 @@ fn hands_over(step: &WorkflowTask, _: &str) -> bool {
 
 fn compile(compiler: &mut Compiler, node: NodeId, step: &Arc<WorkflowTask>, _: Option<&Arc<WorkflowTask>>, _: usize) -> Kind {
     let path = format!("{}.inputParameters", compiler.node_path(node));
-    if let Some(name) = step.input_parameters.get("evaluatorType").and_then(Value::as_str)
+    let parameters = compiler.parameters(node, step);
+    if let Some(name) = parameters.get("evaluatorType").and_then(Value::as_str)
         && !name.contains("${")
         && script::evaluator(name).is_none()
     {
         compiler.fault(format!("{path}.evaluatorType"), script::unknown_evaluator(name), Some(name.to_owned()));
     }
-    if step.input_parameters.get("expression").and_then(Value::as_str).is_none_or(str::is_empty) {
+    if parameters.get("expression").and_then(Value::as_str).is_none_or(str::is_empty) {
         compiler.fault(format!("{path}.expression"), "must be the text to evaluate", None);
     }
     Kind::Leaf

@@ -33,7 +33,7 @@ fn script(step: &WorkflowTask) -> Option<StepScript<'_>> {
 const KEY: &str = "queryExpression";
 
 fn compile(compiler: &mut Compiler, node: NodeId, step: &Arc<WorkflowTask>, _: Option<&Arc<WorkflowTask>>, _: usize) -> Kind {
-    if step.input_parameters.get(KEY).and_then(Value::as_str).is_none_or(str::is_empty) {
+    if compiler.parameters(node, step).get(KEY).and_then(Value::as_str).is_none_or(str::is_empty) {
         let path = format!("{}.inputParameters.{KEY}", compiler.node_path(node));
         compiler.fault(path, "must be a jq program", None);
     }

@@ -35,7 +35,7 @@ fn script(step: &WorkflowTask) -> Option<StepScript<'_>> {
 
 fn compile(compiler: &mut Compiler, node: NodeId, step: &Arc<WorkflowTask>, _: Option<&Arc<WorkflowTask>>, _: usize) -> Kind {
     let own = step.script_expression.as_deref().is_some_and(|text| !text.trim().is_empty());
-    if !own && !step.input_parameters.contains_key("scriptExpression") {
+    if !own && !compiler.parameters(node, step).contains_key("scriptExpression") {
         let path = format!("{}.inputParameters.scriptExpression", compiler.node_path(node));
         compiler.fault(path, "must be the body of the function to evaluate", None);
     }

@@ -25,7 +25,7 @@ fn hands_over(_: &WorkflowTask, place: &str) -> bool {
 }
 
 fn compile(compiler: &mut Compiler, node: NodeId, step: &Arc<WorkflowTask>, _: Option<&Arc<WorkflowTask>>, _: usize) -> Kind {
-    if !step.input_parameters.contains_key(KEY) {
+    if !compiler.parameters(node, step).contains_key(KEY) {
         let path = format!("{}.inputParameters.{KEY}", compiler.node_path(node));
         compiler.fault(path, "must say which workflow to start, as in `{\"name\": …, \"input\": …}`", None);
     }

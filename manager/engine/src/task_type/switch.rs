@@ -53,7 +53,7 @@ fn compile(
     match (step.expression.as_deref().map(str::trim).filter(|expression| !expression.is_empty()), evaluator) {
         (None, Evaluator::ValueParam) => compiler.fault(path, "must name the input parameter whose value decides", None),
         (None, Evaluator::JavaScript) => compiler.fault(path, "must be a script whose value decides", None),
-        (Some(key), Evaluator::ValueParam) if !step.input_parameters.contains_key(key) => {
+        (Some(key), Evaluator::ValueParam) if !compiler.parameters(node, step).contains_key(key) => {
             compiler.fault(path, "must name one of the step's inputParameters", Some(key.to_owned()));
         }
         (Some(_), _) => {}

@@ -23,7 +23,7 @@ fn compile(compiler: &mut Compiler, node: NodeId, step: &Arc<WorkflowTask>, _: O
         compiler.fault(path, "must not be set: a TERMINATE cannot be done without", Some("true".to_owned()));
     }
     let path = format!("{}.inputParameters.terminationStatus", compiler.node_path(node));
-    match step.input_parameters.get("terminationStatus") {
+    match compiler.parameters(node, step).get("terminationStatus") {
         Some(Value::String(text)) if text.contains("${") || status_of(text).is_some() => {}
         Some(other) => compiler.fault(path, EXPECTED, Some(as_text(other).into_owned())),
         None => compiler.fault(path, EXPECTED, None),

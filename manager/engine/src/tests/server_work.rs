@@ -82,7 +82,7 @@ fn a_lambda_is_the_body_of_a_function() {
     assert_eq!(story.task("x").output.as_ref(), &json!({"result": {"a": 1}}));
     let mut story = start(step("LAMBDA", json!({"scriptExpression": "throw 1"})));
     story.perform_fails("x", "1", false);
-    assert_eq!(story.attempts("x"), [TaskStatus::Failed]);
+    assert_eq!((story.attempts("x"), &story.task("x").output["error"]), (vec![TaskStatus::Failed], &json!("1")));
 }
 
 #[test]
@@ -92,6 +92,9 @@ fn jq_gives_its_first_result_and_all() {
     assert_eq!((language, source.as_str(), &input["l"]), (ScriptLanguage::Jq, ".l[]", &json!([1, 2])));
     story.perform("x", json!([1, 2]));
     assert_eq!(story.task("x").output.as_ref(), &json!({"result": 1, "resultList": [1, 2]}));
+    let mut story = start(step("JSON_JQ_TRANSFORM", json!({"inputParameters": {"queryExpression": ".a.b", "a": 1}})));
+    story.perform_fails("x", "cannot index 1", false);
+    assert_eq!((story.task("x").status, &story.task("x").output["error"]), (TaskStatus::Failed, &json!("cannot index 1")));
 }
 
 #[test]
@@ -166,6 +169,28 @@ fn an_http_request_is_read_from_either_place() {
 }
 
 #[test]
+fn what_a_step_must_have_may_be_in_the_template_of_its_definition() {
+    let definitions = json!([{"name": "x", "inputTemplate": {"uri": "http://${workflow.input.n}/", "method": "GET",
+        "expression": "$.n", "queryExpression": ".n", "scriptExpression": "return 1", "startWorkflow": {"name": "c"},
+        "terminationStatus": "COMPLETED", "way": "left"}}]);
+    let with_template = |step: Value| Story::start(json!({"tasks": [step]}), definitions.clone(), json!({"n": 7}));
+    for task_type in ["HTTP", "INLINE", "JSON_JQ_TRANSFORM", "LAMBDA"] {
+        let story = with_template(step(task_type, json!({"inputParameters": {"uri": null}})));
+        match story.run.server_work(story.id("x")) {
+            Some(ServerWork::Http(request)) => assert_eq!(request.uri, "http://7/"),
+            Some(ServerWork::Script { .. }) => {}
+            other => panic!("{task_type}: {other:?}"),
+        }
+    }
+    assert!(with_template(step("START_WORKFLOW", json!({}))).child().is_some());
+    assert_eq!(with_template(step("TERMINATE", json!({}))).status(), WorkflowStatus::Completed);
+    let cases = json!({"decisionCases": {"left": [simple("l")]}, "expression": "way", "caseValueParam": "way"});
+    for task_type in ["SWITCH", "DECISION"] {
+        assert_eq!(with_template(step(task_type, cases.clone())).open(), ["l"], "{task_type}");
+    }
+}
+
+#[test]
 fn a_response_of_2xx_completes_and_another_fails() {
     let get = json!({"uri": "http://h", "method": "GET"});
     let mut story = http(get.clone());
@@ -203,12 +228,14 @@ fn http_is_tried_again_as_its_step_or_definition_says() {
 
 #[test]
 fn an_asynchronous_request_waits_for_an_update() {
-    let mut story = http(json!({"uri": "http://h", "method": "GET", "asyncComplete": true}));
-    story.perform("x", json!({"statusCode": 202}));
-    assert_eq!((story.task("x").status, story.task("x").performing), (TaskStatus::InProgress, false));
-    story.restart();
-    story.complete("x", json!({"done": 1}));
-    assert_eq!(story.open(), ["after"]);
+    let on_step = json!({"asyncComplete": true, "inputParameters": {"uri": "http://h", "method": "GET"}});
+    for mut story in [http(json!({"uri": "http://h", "method": "GET", "asyncComplete": true})), start(step("HTTP", on_step))] {
+        story.perform("x", json!({"statusCode": 202}));
+        assert_eq!((story.task("x").status, story.task("x").performing), (TaskStatus::InProgress, false));
+        story.restart();
+        story.complete("x", json!({"done": 1}));
+        assert_eq!(story.open(), ["after"]);
+    }
 }
 
 #[test]
@@ -228,6 +255,8 @@ fn an_event_is_published_with_what_it_is_about() {
     assert_eq!(story.open(), ["x"]);
     assert_eq!(story.task("x").output["event_produced"], "conductor:story:x");
     story.complete("x", json!({}));
+    let story = start(step("EVENT", json!({"sink": "${workflow.input.way}:q"})));
+    assert_eq!(story.attempts("x"), [TaskStatus::Failed], "`left` is no kind of queue");
     let mut story = start(step("EVENT", json!({"sink": "amqp_queue:q"})));
     story.perform_fails("x", "no such queue", true);
     assert_eq!(story.task("x").status, TaskStatus::FailedWithTerminalError);
