@@ -46,10 +46,9 @@ pub(crate) fn again(turn: &mut Turn<'_, '_>, ix: Ix, delay_seconds: i64, jitter_
 
 /// Another attempt by the retry rules.
 pub(crate) fn again_by_rules(turn: &mut Turn<'_, '_>, ix: Ix) {
-    let (delay, jitter) = turn.run.definition(ix).map_or((0, 0), |definition| {
-        let attempt = turn.run.record(ix).attempt;
-        (retry::delay_seconds(definition, attempt), retry::jitter_ms(definition, turn.jitter()))
-    });
+    let definition = turn.run.definition(ix);
+    let (delay, jitter) =
+        definition.map_or((0, 0), |definition| retry::delay(definition, turn.run.record(ix).attempt, turn.jitter()));
     again(turn, ix, delay, jitter);
 }
 

@@ -20,7 +20,7 @@ fn budget_spent(record: &TaskRecord, definition: &TaskDef, now: Timestamp) -> bo
 }
 
 /// Seconds to wait after the attempt numbered `attempt` (from 0), without jitter. All arithmetic saturates.
-pub(crate) fn delay_seconds(definition: &TaskDef, attempt: u32) -> i64 {
+fn delay_seconds(definition: &TaskDef, attempt: u32) -> i64 {
     let base = definition.retry_delay_seconds.max(0);
     let scaled = base.saturating_mul(definition.backoff_scale_factor.max(1));
     let delay = match definition.retry_logic {
@@ -31,12 +31,21 @@ pub(crate) fn delay_seconds(definition: &TaskDef, attempt: u32) -> i64 {
     if definition.max_retry_delay_seconds > 0 { delay.min(definition.max_retry_delay_seconds) } else { delay }
 }
 
-/// Milliseconds of jitter, 0 up to and with the definition's number. `fraction` is from 0.0 up to 1.0.
-pub(crate) fn jitter_ms(definition: &TaskDef, fraction: f64) -> i64 {
-    let most = definition.backoff_jitter_ms.max(0);
+/// Seconds and ms to wait after the attempt numbered `attempt` (from 0). `fraction` is from 0.0 up to 1.0.
+pub(crate) fn delay(definition: &TaskDef, attempt: u32, fraction: f64) -> (i64, i64) {
+    let (seconds, jitter_ms) = (delay_seconds(definition, attempt), definition.backoff_jitter_ms.max(0));
+    if definition.full_jitter {
+        let ms = drawn(seconds.saturating_mul(1000).saturating_add(jitter_ms), fraction);
+        return (ms / 1000, ms % 1000);
+    }
+    (seconds, drawn(jitter_ms, fraction))
+}
+
+/// A number from 0 up to and with `most`.
+fn drawn(most: i64, fraction: f64) -> i64 {
     #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "casts saturate; the result is clamped")]
-    let jitter = (fraction * (most as f64 + 1.0)) as i64;
-    jitter.clamp(0, most)
+    let number = (fraction * (most as f64 + 1.0)) as i64;
+    number.clamp(0, most)
 }
 
 #[cfg(test)]
@@ -92,10 +101,12 @@ mod tests {
 
     #[test]
     fn jitter_stays_in_its_bounds() {
-        let definition = TaskDef { backoff_jitter_ms: 100, ..TaskDef::named("t") };
-        assert_eq!(jitter_ms(&definition, 0.0), 0);
-        assert_eq!(jitter_ms(&definition, 0.5), 50);
-        assert_eq!(jitter_ms(&definition, 0.999_999), 100);
-        assert_eq!(jitter_ms(&TaskDef::named("t"), 0.9), 0);
+        let added = TaskDef { retry_delay_seconds: 2, backoff_jitter_ms: 100, ..TaskDef::named("t") };
+        assert_eq!([0.0, 0.5, 0.999_999].map(|fraction| delay(&added, 0, fraction)), [(2, 0), (2, 50), (2, 100)]);
+        assert_eq!(delay(&TaskDef { backoff_jitter_ms: 0, ..added.clone() }, 0, 0.9), (2, 0));
+        let full = TaskDef { full_jitter: true, ..added };
+        assert_eq!([0.0, 0.5, 0.999_999].map(|fraction| delay(&full, 0, fraction)), [(0, 0), (1, 50), (2, 100)]);
+        let huge = TaskDef { retry_delay_seconds: i64::MAX, ..full };
+        assert!(delay(&huge, 9, 0.999_999).0 > 0, "it saturates");
     }
 }

@@ -88,6 +88,20 @@ fn delays_follow_the_logic_with_cap_and_jitter() {
 }
 
 #[test]
+fn a_delay_may_be_drawn_as_a_whole() {
+    let mut story =
+        start(json!({"retryCount": 3, "retryLogic": "EXPONENTIAL_BACKOFF", "retryDelaySeconds": 4, "fullJitter": true}));
+    let mut delays = Vec::new();
+    for jitter in [0.25, 0.0, 0.75] {
+        story.jitter = jitter;
+        story.fail("t");
+        delays.push(story.task("t").visible_at.ms_since(story.now));
+        story.now = story.task("t").visible_at;
+    }
+    assert_eq!(delays, [1000, 0, 12_000], "parts of 4, 8 and 16 s");
+}
+
+#[test]
 fn no_attempt_is_made_when_the_total_budget_is_spent() {
     let mut story =
         start(json!({"retryCount": 9, "retryDelaySeconds": 0, "totalTimeoutSeconds": 60, "responseTimeoutSeconds": 30}));

@@ -76,6 +76,10 @@ pub struct TaskDef {
     /// Up to so many ms are added to the delay, after the cap.
     #[serde(default, deserialize_with = "null_as_default")]
     pub backoff_jitter_ms: i64,
+    /// Whether the whole delay is drawn, from nothing up to and with what it would be, so that attempts that failed together do
+    /// not come back together. Not known to Conductor.
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "is_default")]
+    pub full_jitter: bool,
     /// Longest run of one attempt, from its start.
     #[serde(default, deserialize_with = "null_as_default")]
     pub timeout_seconds: i64,
@@ -182,6 +186,7 @@ impl TaskDef {
             backoff_scale_factor: one(),
             max_retry_delay_seconds: 0,
             backoff_jitter_ms: 0,
+            full_jitter: false,
             timeout_seconds: 0,
             response_timeout_seconds: an_hour(),
             poll_timeout_seconds: None,
