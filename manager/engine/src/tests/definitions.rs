@@ -104,6 +104,27 @@ fn steps_that_nobody_can_complete_from_outside() {
 }
 
 #[test]
+fn steps_that_could_never_do_what_they_are_for() {
+    let step = |task_type: &str, more: Value| {
+        let mut step = json!({"name": "s", "taskReferenceName": "s", "type": task_type});
+        step.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!([step])
+    };
+    one_fault(&step("KAFKA_PUBLISH", json!({})), "tasks[0].type", "this build has no Kafka client");
+    let ends = json!({"optional": true, "inputParameters": {"terminationStatus": "FAILED"}});
+    one_fault(&step("TERMINATE", ends), "tasks[0].optional", "cannot be done without");
+    one_fault(&step("TERMINATE", json!({})), "tasks[0].inputParameters.terminationStatus", "must be COMPLETED, FAILED");
+    one_fault(&step("EVENT", json!({})), "tasks[0].sink", "must say where to publish");
+    one_fault(
+        &step("EVENT", json!({"sink": "sqs:q"})),
+        "tasks[0].sink",
+        "publishes to conductor, amqp_queue and amqp_exchange",
+    );
+    one_fault(&step("EVENT", json!({"sink": "amqp_queue:"})), "tasks[0].sink", "must name a queue or exchange");
+    one_fault(&step("HTTP", json!({})), "tasks[0].inputParameters.http_request", "must have a `uri`");
+}
+
+#[test]
 fn switches() {
     let switch = |more: Value| {
         let mut switch = json!({"name": "s", "taskReferenceName": "s", "type": "SWITCH", "expression": "k",

@@ -199,6 +199,73 @@ fn the_definitions_template_fills_what_the_input_lacks() {
 }
 
 #[test]
+fn what_is_known_of_a_workflow_and_of_a_step_can_be_asked() {
+    let of_workflow = [
+        "status",
+        "workflowId",
+        "parentWorkflowId",
+        "parentWorkflowTaskId",
+        "workflowType",
+        "version",
+        "correlationId",
+        "reasonForIncompletion",
+        "schemaVersion",
+        "output",
+        "variables",
+        "input",
+    ];
+    let of_step = [
+        "taskType",
+        "status",
+        "referenceTaskName",
+        "retryCount",
+        "correlationId",
+        "pollCount",
+        "taskDefName",
+        "scheduledTime",
+        "startTime",
+        "endTime",
+        "workflowInstanceId",
+        "taskId",
+        "reasonForIncompletion",
+        "callbackAfterSeconds",
+        "workerId",
+        "iteration",
+        "input",
+        "output",
+    ];
+    let of = |root: &str, keys: &[&str]| {
+        let all: serde_json::Map<_, _> =
+            keys.iter().map(|key| ((*key).to_owned(), json!(format!("${{{root}.{key}}}")))).collect();
+        json!(all)
+    };
+    let mut asks = simple("asks");
+    asks["inputParameters"] = json!({"w": of("workflow", &of_workflow), "t": of("a", &of_step), "whole": "${a}"});
+    let mut story =
+        Story::start(json!({"tasks": [simple("a"), asks], "version": 4, "variables": {"v": 1}}), json!([]), json!({"i": 1}));
+    story.wait(1);
+    story.poll("a");
+    story.wait(1);
+    story.complete("a", json!({"o": 1}));
+    let (workflow, task) = (story.run.workflow().id, story.id("a"));
+    let asked = story.task("asks").input.clone();
+    assert_eq!(
+        asked["w"],
+        json!({"status": "RUNNING", "workflowId": workflow, "parentWorkflowId": null, "parentWorkflowTaskId": null,
+            "workflowType": "story", "version": 4, "correlationId": "order-7", "reasonForIncompletion": null, "schemaVersion": 2,
+            "output": {}, "variables": {"v": 1}, "input": {"i": 1}})
+    );
+    assert_eq!(
+        asked["t"],
+        json!({"taskType": "a", "status": "COMPLETED", "referenceTaskName": "a", "retryCount": 0, "correlationId": "order-7",
+            "pollCount": 1, "taskDefName": "a", "scheduledTime": BEGIN, "startTime": BEGIN.plus_seconds(1),
+            "endTime": BEGIN.plus_seconds(2), "workflowInstanceId": workflow, "taskId": task, "reasonForIncompletion": null,
+            "callbackAfterSeconds": 0, "workerId": "w1", "iteration": 0, "input": {}, "output": {"o": 1}})
+    );
+    assert_eq!(asked["whole"], asked["t"]);
+}
+
+#[test]
 fn domains_and_the_own_id_are_known() {
     let story = Story::start(
         json!({"tasks": [{"name": "domained", "taskReferenceName": "t", "inputParameters": {"me": "${CPEWF_TASK_ID}", "c": "${workflow.correlationId}"}}]}),

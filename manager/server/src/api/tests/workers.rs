@@ -125,15 +125,19 @@ async fn a_step_is_updated_by_its_reference() {
     let house = House::new();
     house.define_chain("w", &["t", "u"]).await;
     let id = house.start("w").await;
-    next(&house, "t").await;
+    let task = next(&house, "t").await;
+    let mut half = done(&task, "IN_PROGRESS");
+    half["outputData"] = json!({ "half": true, "z": 0 });
+    house.json("POST", "/api/tasks", half).await.expect(200);
     let workflow = house
         .json("POST", &format!("/api/tasks/{id}/t_0/COMPLETED/sync?workerid=w"), json!({ "z": 1 }))
         .await
         .expect(200)
         .json();
     assert_eq!(
-        (workflow["tasks"][0]["status"].as_str(), workflow["tasks"][0]["outputData"]["z"].as_i64()),
-        (Some("COMPLETED"), Some(1))
+        (workflow["tasks"][0]["status"].as_str(), &workflow["tasks"][0]["outputData"]),
+        (Some("COMPLETED"), &json!({ "half": true, "z": 1 })),
+        "what is said by reference is merged over what was there"
     );
     let none = house.json("POST", &format!("/api/tasks/{id}/t_0/COMPLETED"), json!({})).await.expect(200);
     assert!(none.body.is_empty(), "no task is open at the step");
@@ -201,9 +205,52 @@ async fn workflows_and_tasks_are_searched() {
     let oldest = house.get("/api/workflow/search-v2?sort=startTime:ASC&size=1").await.expect(200).json();
     assert_eq!((oldest["totalHits"].as_u64(), &oldest["results"][0]["workflowId"]), (Some(3), &json!(first)));
     assert_eq!(house.get("/api/workflow/running/a").await.json(), json!([second, first]));
+    let began = house.workflow(&first).await["startTime"].as_i64().unwrap();
+    for (narrowed, expected) in [
+        ("version=1".to_owned(), json!([second, first])),
+        ("version=2".to_owned(), json!([])),
+        (format!("startTime={began}"), json!([second, first])),
+        (format!("endTime={began}"), json!([])),
+        (format!("startTime={}", began + 60_000), json!([])),
+    ] {
+        assert_eq!(house.get(&format!("/api/workflow/running/a?{narrowed}")).await.json(), expected, "{narrowed}");
+    }
     let tasks = house.get(&format!("/api/tasks/search?query=workflowId={first}")).await.expect(200).json();
     assert_eq!((tasks["results"][0]["taskDefName"].as_str(), tasks["totalHits"].as_u64()), (Some("t"), Some(1)));
     assert_eq!(house.get(&format!("/api/workflow/{first}/tasks?status=SCHEDULED")).await.json()["totalHits"], 1);
+}
+
+#[tokio::test]
+async fn the_tasks_of_a_workflow_are_read_page_by_page() {
+    let house = House::new();
+    let step = json!({ "name": "n", "taskReferenceName": "n", "type": "NOOP" });
+    let looping = json!({ "name": "lp", "taskReferenceName": "lp", "type": "DO_WHILE", "loopOver": [step],
+        "inputParameters": { "_items": (0..40).collect::<Vec<_>>() } });
+    house.define("rounds", json!([looping])).await;
+    let id = house.start("rounds").await;
+    let page = async |query: &str| {
+        let found = house.get(&format!("/api/workflow/{id}/tasks?{query}")).await.expect(200).json();
+        let names: Vec<_> = found["results"].as_array().unwrap().iter().map(|task| task["referenceTaskName"].clone()).collect();
+        (found["totalHits"].as_u64(), json!(names))
+    };
+    assert_eq!(page("start=0&count=2").await, (Some(41), json!(["lp", "n__1"])));
+    assert_eq!(page("start=39&count=5").await, (Some(41), json!(["n__39", "n__40"])));
+    assert_eq!(page("status=FAILED").await, (Some(0), json!([])));
+    assert_eq!(page("").await.1.as_array().map(Vec::len), Some(15));
+}
+
+#[tokio::test]
+async fn only_workflows_that_nobody_else_started_are_found_where_that_is_asked_for() {
+    let house = House::new();
+    house.define_chain("inner", &["t"]).await;
+    let sub = json!({ "name": "s", "taskReferenceName": "s", "type": "SUB_WORKFLOW", "subWorkflowParam": { "name": "inner" } });
+    house.define("outer", json!([sub])).await;
+    let id = house.start("outer").await;
+    let search = async |query: &str| house.get(&format!("/api/workflow/search?{query}")).await.expect(200).json();
+    assert_eq!(search("topLevelOnly=False").await["totalHits"], 2);
+    let top = search("topLevelOnly=True").await;
+    assert_eq!((&top["totalHits"], &top["results"][0]["workflowId"]), (&json!(1), &json!(id)));
+    assert_eq!(search("topLevelOnly=True&query=workflowType%3Dinner").await["totalHits"], 0);
 }
 
 #[tokio::test]

@@ -39,6 +39,23 @@ async fn a_task_goes_to_the_first_domain_that_workers_poll_else_to_the_last() {
 }
 
 #[tokio::test]
+async fn a_star_is_the_domain_of_every_task_that_has_none_of_its_own() {
+    let world = World::new();
+    let steps = json!([{ "name": "step", "taskReferenceName": "a" }, { "name": "open", "taskReferenceName": "b" }, { "name": "other", "taskReferenceName": "c" }]);
+    let steps: Vec<Value> = steps.as_array().unwrap().iter().map(|step| json!([step])).collect();
+    let fork = json!({ "name": "f", "taskReferenceName": "f", "type": "FORK_JOIN", "forkTasks": steps });
+    let join = json!({ "name": "j", "taskReferenceName": "j", "type": "JOIN" });
+    world.define(json!([]), json!({ "name": "one", "tasks": [fork, join] })).await;
+    let domains =
+        [("*", "green"), ("step", "blue"), ("open", "NO_DOMAIN")].map(|(name, domain)| (name.to_owned(), domain.to_owned()));
+    let command = StartCommand { name: "one".to_owned(), task_to_domain: domains.into(), ..StartCommand::default() };
+    let id = world.app.start_workflow(&tenant(), command).await.unwrap();
+    let found: Vec<_> = world.tasks(id).await.into_iter().map(|task| (task.reference.to_string(), task.domain)).collect();
+    let domain = |reference: &str| found.iter().find(|(name, _)| name == reference).unwrap().1.as_deref();
+    assert_eq!((domain("a"), domain("b"), domain("c")), (Some("blue"), None, Some("green")));
+}
+
+#[tokio::test]
 async fn queues_are_counted_by_domain_and_polls_are_remembered() {
     let world = World::new();
     world.define(json!([]), one_step()).await;

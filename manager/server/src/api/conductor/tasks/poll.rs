@@ -30,7 +30,7 @@ pub(super) async fn poll(
 /// Hands out tasks of a type; waits for the first.
 #[utoipa::path(get, path = "/api/tasks/poll/batch/{type}", tag = "tasks",
     params(("type" = String, Path, description = "Name of the task definition"), ("workerid" = Option<String>, Query), ("domain" = Option<String>, Query),
-        ("count" = Option<u32>, Query, description = "Default 1"), ("timeout" = Option<u64>, Query, description = "Longest wait in ms, at most 5000 unless configured; default 100")),
+        ("count" = Option<u32>, Query, description = "Default 1"), ("timeout" = Option<u64>, Query, description = "Longest wait in ms, at most `limits.poll_wait_ms` of the settings, which is 60000 unless set; default 100")),
     responses((status = 200, body = Vec<crate::api::shapes::Task>, description = "Tasks; empty when none came")))]
 pub(super) async fn poll_batch(
     State(state): State<ApiState>,
