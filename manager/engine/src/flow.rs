@@ -242,14 +242,19 @@ pub(crate) fn is_finished(run: &Run, site: Site) -> bool {
     }
 }
 
-/// The domain of workers that a task is for: of the type's entry, else of `*`. Of several, the first that workers poll,
-/// else the last. `NO_DOMAIN` = none.
+/// The domain of workers that a task is for: of the type's entry, else of `*`; see [`domain_of`].
 pub(crate) fn domain(
     task_to_domain: &BTreeMap<String, String>,
     definition_name: &str,
     catalogue: &dyn Catalogue,
 ) -> Option<String> {
     let listed = task_to_domain.get(definition_name).or_else(|| task_to_domain.get("*"))?;
+    domain_of(listed, definition_name, catalogue)
+}
+
+/// The domain of workers that a task of `definition_name` is for where `listed`, separated by commas, are to be had: the first
+/// that workers poll, else the last. `NO_DOMAIN` = none.
+pub fn domain_of(listed: &str, definition_name: &str, catalogue: &dyn Catalogue) -> Option<String> {
     let domains = listed.split(',').map(str::trim).filter(|domain| !domain.is_empty());
     let mut domains = domains.map(|domain| (domain != "NO_DOMAIN").then_some(domain)).peekable();
     let mut chosen = None;

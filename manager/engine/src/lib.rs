@@ -57,6 +57,7 @@ pub use event::{
     AgentOutcome, Catalogue, Context, Event, LocalTime, NoCatalogue, Refusal, StartRequest, WorkerStatus, WorkerUpdate,
 };
 pub use expression::{PayloadFault, resolve_payload};
+pub use flow::domain_of;
 pub use plan::{Plan, PlanError};
 pub use run::Run;
 pub use sealed::{LookUp, Sealed};

@@ -24,6 +24,16 @@ impl App {
         Ok(self.inner.core.ask(|reply| Message::PollData { tenant, task_type, reply }).await?)
     }
 
+    /// The domain that a task of a type would get if it were scheduled now and these, separated by commas, were to be had.
+    /// `None` = workers without a domain.
+    ///
+    /// # Errors
+    /// When the manager shuts down.
+    pub async fn domain_of(&self, tenant: &TenantName, task_type: &str, listed: &str) -> Result<Option<String>, AppError> {
+        let (tenant, task_type, listed) = (tenant.clone(), task_type.to_owned(), listed.to_owned());
+        Ok(self.inner.core.ask(|reply| Message::DomainOf { tenant, task_type, listed, reply }).await?)
+    }
+
     /// Whether the deciding thread answers; what stands in front of this question it has dealt with.
     pub(crate) async fn decides(&self) -> bool {
         // Any question does. Nobody polls for a task without a name, so that this one costs nothing.

@@ -1,4 +1,4 @@
-//! `/api/v1/tasks/{id}/…`.
+//! `/api/v1/tasks/{id}/…`, and the domain that a task would get.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -15,7 +15,7 @@ use crate::api::state::ApiState;
 use crate::app::Caller;
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(logs)).routes(routes!(placement))
+    OpenApiRouter::new().routes(routes!(logs)).routes(routes!(placement)).routes(routes!(domain))
 }
 
 /// A stretch of a log.
@@ -90,4 +90,30 @@ async fn placement(State(state): State<ApiState>, caller: Caller, Path(id): Path
         alternates: part.map(|part| part.alternates).unwrap_or_default(),
         unplaced,
     }))
+}
+
+/// Whose workers a task would be for.
+#[derive(Debug, Serialize)]
+struct Domain {
+    task_type: String,
+    /// Absent = those that poll without a domain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    domain: Option<String>,
+}
+
+/// The domain that a task of a type would get if it were scheduled now: of those listed, the first that workers poll, else the
+/// last.
+#[utoipa::path(get, path = "/api/v1/domain", tag = "tasks",
+    params(("taskType" = String, Query, description = "Name of the task definition"),
+        ("domains" = String, Query, description = "As in `taskToDomain`: separated by commas, `NO_DOMAIN` for workers without one")),
+    responses((status = 200, body = crate::api::shapes::Domain, description = "{task_type, domain}; no domain = workers without one"),
+        (status = 400, description = "A parameter is missing")))]
+async fn domain(State(state): State<ApiState>, caller: Caller, params: Params) -> Result<Json<Domain>, ApiError> {
+    let needed = |name: &str| {
+        let missing = || ApiError::bad_request("query-invalid", format!("query parameter {name} is missing"));
+        params.text(name).map(str::to_owned).ok_or_else(missing)
+    };
+    let (task_type, listed) = (needed("taskType")?, needed("domains")?);
+    let domain = state.app.domain_of(&caller.tenant, &task_type, &listed).await?;
+    Ok(Json(Domain { task_type, domain }))
 }

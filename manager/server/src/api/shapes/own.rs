@@ -103,3 +103,11 @@ pub(in crate::api) struct Placement {
     dispatch: u32,
     unplaced: Option<Object>,
 }
+
+/// Whose workers a task would be for.
+#[derive(ToSchema)]
+pub(in crate::api) struct Domain {
+    task_type: String,
+    /// Absent = those that poll without a domain.
+    domain: Option<String>,
+}

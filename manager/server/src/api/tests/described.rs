@@ -84,6 +84,7 @@ async fn answers_are_what_the_description_says() {
         ("/api/admin/config", "/api/admin/config".to_owned()),
         ("/api/admin/task/{type}", "/api/admin/task/u".to_owned()),
         ("/api/admin/queues", "/api/admin/queues".to_owned()),
+        ("/api/v1/domain", "/api/v1/domain?taskType=t&domains=a".to_owned()),
         ("/api/v1/agents", "/api/v1/agents".to_owned()),
         ("/api/v1/plugins", "/api/v1/plugins".to_owned()),
         ("/api/v1/tasks/{id}/logs", format!("/api/v1/tasks/{task}/logs")),

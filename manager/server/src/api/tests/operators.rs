@@ -67,6 +67,23 @@ async fn domains_are_queues_of_their_own() {
 }
 
 #[tokio::test]
+async fn the_domain_that_a_task_would_get_is_told_before_it_is_started() {
+    let (house, _) = house().await;
+    let domain = async |listed: &str| {
+        house.get(&format!("/api/v1/domain?taskType=t&domains={listed}")).await.expect(200).json()["domain"].clone()
+    };
+    assert_eq!(domain("gpu,cpu").await, "cpu", "nobody polls: the last");
+    house.get("/api/tasks/poll/batch/t?workerid=g1&domain=gpu&timeout=1").await.expect(200);
+    assert_eq!((domain("gpu,cpu").await, domain("cpu,gpu,NO_DOMAIN").await), (json!("gpu"), json!("gpu")));
+    assert_eq!(domain("cpu,NO_DOMAIN").await, json!(null));
+    let start = json!({ "name": "w", "taskToDomain": { "t": "gpu,cpu" } });
+    let id = house.json("POST", "/api/workflow", start).await.expect(200).text();
+    assert_eq!(house.workflow(&id).await["tasks"][0]["domain"], "gpu", "as it was told");
+    let refused = house.get("/api/v1/domain?taskType=t").await.expect(400).json();
+    assert!(refused["detail"].as_str().unwrap().contains("domains"), "{refused}");
+}
+
+#[tokio::test]
 async fn who_polled_last_is_remembered() {
     let (house, _) = house().await;
     house.get("/api/tasks/poll/t?workerid=w1").await.expect(200);

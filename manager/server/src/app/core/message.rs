@@ -171,6 +171,8 @@ pub enum Message {
     Queues { tenant: TenantName, reply: Reply<Vec<QueueView>> },
     /// Who polled last?
     PollData { tenant: TenantName, task_type: Option<String>, reply: Reply<Vec<PollSeen>> },
+    /// Which of these domains, separated by commas, would a task of a type get now?
+    DomainOf { tenant: TenantName, task_type: String, listed: String, reply: Reply<Option<String>> },
     /// Put tasks of a type that wait nowhere back where pollers find them, and say how many wait.
     Requeue { tenant: TenantName, task_type: String, reply: Reply<u64> },
     /// Put what is open of a workflow back where it waits.
@@ -246,6 +248,7 @@ impl Message {
             Self::Schedules { reply, .. } => no(reply, why),
             Self::Queues { reply, .. } => no(reply, why),
             Self::PollData { reply, .. } => no(reply, why),
+            Self::DomainOf { reply, .. } => no(reply, why),
             Self::Requeue { reply, .. } => no(reply, why),
             Self::LookAgain { reply, .. } | Self::RemoveAgent { reply, .. } | Self::Cordon { reply, .. } => no(reply, why),
             Self::Agents { reply, .. } => no(reply, why),

@@ -350,6 +350,7 @@ impl Core {
             Message::Explain { tenant, task, reply } => self.explain(&tenant, task, reply),
             Message::Queues { tenant, reply } => reply.answer(self.index.queue_views(&tenant)),
             Message::PollData { tenant, task_type, reply } => reply.answer(self.polling.seen(&tenant, task_type.as_deref())),
+            Message::DomainOf { tenant, task_type, listed, reply } => reply.answer(self.domain_of(tenant, &task_type, &listed)),
             Message::Requeue { tenant, task_type, reply } => self.requeue(&tenant, &task_type, reply),
             Message::LookAgain { tenant, workflow, reply } => self.look_at_workflow(&tenant, workflow, reply),
             Message::Agents { tenant, reply } => reply.answer(self.fleet.views(&tenant)),

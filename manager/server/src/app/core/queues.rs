@@ -6,6 +6,7 @@ use conductor_model::{AgentId, TaskId, TenantName, WorkflowId};
 use serde_json::json;
 
 use super::Core;
+use super::decide::AsItIsNow;
 use super::message::{Announcement, Answer, CommandError, Reply};
 use super::timers::Timer;
 
@@ -20,6 +21,12 @@ impl Core {
     #[must_use]
     pub fn standings(&self) -> BTreeMap<TaskId, String> {
         self.index.standings()
+    }
+
+    /// The domain that a task of a type would get now, of these; `None` = workers without a domain.
+    pub(super) fn domain_of(&self, tenant: TenantName, task_type: &str, listed: &str) -> Option<String> {
+        let catalogue = AsItIsNow { store: self.store.as_ref(), polling: &self.polling, tenant, now: self.now };
+        conductor_engine::domain_of(listed, task_type, &catalogue)
     }
 
     /// Puts tasks of a type that wait nowhere back where pollers find them; answers how many wait there then.
