@@ -148,6 +148,18 @@ def a_dynamic_fork_runs_what_its_input_lists():
     }, shown(found)
 
 
+def a_dynamic_fork_runs_scripts_that_its_input_brings():
+    made = flow("pb_dynamic_scripts")
+    fork = DynamicForkTask("fork", join_task=JoinTask("join"))
+    fork.input_parameters.update({"dynamicTasks": made.input("tasks"), "dynamicTasksInputs": made.input("inputs")})
+    made >> fork
+    made.output_parameters({"all": "${join.output}"})
+    tasks = [{"name": "sum", "taskReferenceName": "sum", "type": "INLINE"}, {"name": "jq", "taskReferenceName": "jq", "type": "JSON_JQ_TRANSFORM"}]
+    inputs = {"sum": {"evaluatorType": "graaljs", "expression": "$.a + 1", "a": 2}, "jq": {"queryExpression": ".b", "b": 5}}
+    found = completed(run_once(made, tasks=tasks, inputs=inputs))
+    assert (found.output["all"]["sum"]["result"], found.output["all"]["jq"]["result"]) == (3, 5), shown(found)
+
+
 def a_workflow_runs_in_a_workflow():
     inner = flow("pb_inner")
     inner >> twice("inside", "${workflow.input.value}")
@@ -220,6 +232,7 @@ if __name__ == "__main__":
             a_loop_runs_over_items,
             a_dynamic_task_is_chosen_by_input,
             a_dynamic_fork_runs_what_its_input_lists,
+            a_dynamic_fork_runs_scripts_that_its_input_brings,
             a_workflow_runs_in_a_workflow,
             a_workflow_added_to_a_workflow_runs_inline,
             a_workflow_starts_another_and_goes_on,

@@ -3,6 +3,7 @@
 from conductor.client.http.api.workflow_bulk_resource_api import WorkflowBulkResourceApi
 from conductor.client.http.models import RerunWorkflowRequest, SkipTaskRequest, TaskResult
 from conductor.client.workflow.conductor_workflow import ConductorWorkflow
+from conductor.client.workflow.task.inline import InlineTask
 from conductor.client.workflow.task.simple_task import simple_task
 from conductor.client.workflow.task.sub_workflow_task import SubWorkflowTask
 from story import clients, completed, quick_task, refused, run, shown, start, until, wait_for_end, wait_for_task
@@ -16,6 +17,12 @@ def define():
     made >> simple_task("pc_first", "first", {"n": "${workflow.input.n}"}) >> simple_task("pc_second", "second", {"n": "${first.output.n}"})
     made.output_parameters({"n": "${second.output.n}"})
     made.register(overwrite=True)
+    cleanup = ConductorWorkflow(c.get_workflow_executor(), "pc_cleanup", 1)
+    cleanup >> InlineTask("tidy", "$.why", bindings={"why": "${workflow.input.reason}"})
+    cleanup.register(overwrite=True)
+    guarded = ConductorWorkflow(c.get_workflow_executor(), "pc_guarded", 1).failure_workflow("pc_cleanup")
+    guarded >> simple_task("pc_first", "first", {})
+    guarded.register(overwrite=True)
     outer = ConductorWorkflow(c.get_workflow_executor(), "pc_outer", 1)
     outer >> SubWorkflowTask("inner", "pc_flow", 1)
     outer.register(overwrite=True)
@@ -59,6 +66,16 @@ def terminate():
     found = wait_for_end(client, workflow_id)
     assert (found.status, found.reason_for_incompletion) == ("TERMINATED", "no more"), shown(found)
     assert [task.status for task in found.tasks] == ["CANCELED"], shown(found)
+
+
+def terminate_and_clean_up():
+    client = clients().get_workflow_client()
+    workflow_id = start(client, "pc_guarded")
+    client.terminate_workflow(workflow_id, "not wanted", trigger_failure_workflow=True)
+    found = wait_for_end(client, workflow_id)
+    assert found.status == "TERMINATED", shown(found)
+    cleanup = completed(wait_for_end(client, found.output["conductor.failure_workflow"]))
+    assert cleanup.output == {"result": "not wanted"}, shown(cleanup)
 
 
 def retry_goes_on_where_it_failed():
@@ -158,6 +175,7 @@ if __name__ == "__main__":
         define,
         pause_and_resume,
         terminate,
+        terminate_and_clean_up,
         retry_goes_on_where_it_failed,
         retry_reaches_into_the_child_that_failed,
         restart_begins_anew_under_the_same_id,
