@@ -371,7 +371,7 @@ pub fn tasks_change_without_their_workflow(store: &dyn Store) {
     let second = task(&workflow, 2);
     store.commit(batch(vec![tasks_alone(vec![changed(&first), inserted(&second)])])).unwrap();
     let run = store.load_run(workflow.id).unwrap().unwrap();
-    assert_eq!((&run.workflow, run.tasks), (&workflow, vec![first, second.clone()]));
+    assert_eq!((&run.workflow, run.tasks), (&workflow, vec![first, second]));
 
     // Nothing is stored of a write that cannot be.
     let (unknown, third) = (task(&workflow, 3), task(&workflow, 4));
