@@ -81,8 +81,9 @@ use crate::app::perform::Perform;
 /// Batches that are on their way to the disk while the next one is made: one is written while those before it are flushed, and
 /// those that wait for a slow flush share the next.
 const BATCHES_IN_FLIGHT_MAX: u64 = 4;
-/// Messages handled before what was decided is handed to the store.
-const MESSAGES_PER_BATCH_MAX: usize = 1024;
+/// Messages handled before what was decided is handed to the store, while it takes more: with larger batches all callers come
+/// to wait for the same one, and nobody works meanwhile.
+const MESSAGES_PER_BATCH_MAX: usize = 32;
 /// The loop wakes at least this often, so that a clock that was set forward is noticed.
 const WAKE_MAX: Duration = Duration::from_secs(1);
 /// Milliseconds between two looks at the sizes of the memory.
