@@ -33,7 +33,7 @@ pub struct DynamicFork {
 /// # Errors
 /// When it does not succeed.
 pub async fn dynamic_fork(stack: &mut Stack) -> Result<DynamicFork, BenchError> {
-    let workers = Workers::start(&stack.ready, &[sdk_task(0)], WORKERS);
+    let workers = Workers::start(&stack.ready, &[sdk_task(0)], WORKERS, 1);
     let reference = |branch: usize| format!("b{branch}");
     let tasks: Vec<Value> = (0..BRANCHES)
         .map(|branch| json!({"name": sdk_task(0), "taskReferenceName": reference(branch), "type": "SIMPLE"}))

@@ -22,8 +22,8 @@ const ROUNDS: usize = 3;
 const ROUND_S: f64 = 4.0;
 const WARM_UP_WORKFLOWS: usize = 100;
 const ROUND_WORKFLOWS: std::ops::RangeInclusive<f64> = 100.0..=10_000.0;
-/// Workers for each of the steps: about a hundred in all.
-const WORKERS_EACH: usize = 8;
+/// Hands of the one worker for each of the steps: some three hundred in all.
+const HANDS: usize = 24;
 /// Workers that take part in the round trip.
 const ROUND_TRIP_WORKERS: usize = 100;
 /// Workflows of one step that are started in a second while the round trip is taken, and for how long.
@@ -36,7 +36,7 @@ const ROUND_TRIP_COUNT: u64 = 1_500;
 /// When one does not succeed.
 pub async fn workflows_per_s(stack: &mut Stack) -> Result<f64, BenchError> {
     let types: Vec<String> = (0..SDK_STEPS).map(sdk_task).collect();
-    let workers = Workers::start(&stack.ready, &types, WORKERS_EACH);
+    let workers = Workers::start(&stack.ready, &types, 1, HANDS);
     let warm = round(&stack.client, WARM_UP_WORKFLOWS).await?;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded right here")]
     let count = (warm * ROUND_S).clamp(*ROUND_WORKFLOWS.start(), *ROUND_WORKFLOWS.end()) as usize;
@@ -69,7 +69,7 @@ async fn round(client: &Client, count: usize) -> Result<f64, BenchError> {
 /// # Errors
 /// When a worker or a workflow fails.
 pub async fn round_trips_ms(stack: &mut Stack) -> Result<Vec<f64>, BenchError> {
-    let workers = Workers::start(&stack.ready, &[sdk_task(0)], ROUND_TRIP_WORKERS);
+    let workers = Workers::start(&stack.ready, &[sdk_task(0)], ROUND_TRIP_WORKERS, 1);
     let name = sdk_workflow(1);
     let begin = tokio::time::Instant::now();
     let client = &stack.client;
