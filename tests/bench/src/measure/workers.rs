@@ -54,7 +54,7 @@ impl Workers {
         self.stop.store(true, Ordering::Relaxed);
         let mut all = Vec::new();
         while let Some(ended) = self.tasks.join_next().await {
-            all.append(&mut ended.map_err(crashed)??);
+            all.append(&mut ended.map_err(|error| crashed(&error))??);
         }
         Ok(all)
     }
@@ -71,7 +71,7 @@ async fn work(ready: &Ready, poll: &str, hands: usize, stop: &AtomicBool) -> Res
     loop {
         let over = stop.load(Ordering::Relaxed);
         while let Some(done) = if free.is_empty() || over { busy.join_next().await } else { busy.try_join_next() } {
-            let (hand, mut times) = done.map_err(crashed)??;
+            let (hand, mut times) = done.map_err(|error| crashed(&error))??;
             free.push(hand);
             took.append(&mut times);
         }
@@ -112,7 +112,7 @@ async fn handle(mut hand: Connection, task: Polled) -> Result<(Connection, Vec<f
     Ok((hand, took))
 }
 
-fn crashed(error: JoinError) -> BenchError {
+fn crashed(error: &JoinError) -> BenchError {
     BenchError::Shape { what: "a worker", reason: error.to_string() }
 }
 
