@@ -6,8 +6,8 @@ use conductor_model::{Timestamp, WorkflowRecord};
 
 /// Milliseconds for which a workflow whose tasks alone change may show an older `updated_at`.
 ///
-/// A step that ends changes nothing of its workflow's record but that moment. A row that is written for it with each step
-/// is the half of what a workflow of short steps costs.
+/// A step that begins or ends changes nothing of its workflow's record but that moment and the next task's number: not worth
+/// writing the whole row twice for each step.
 const UPDATED_WITHIN_MS: i64 = 1000;
 
 /// The record. Whoever writes to it makes it part of the decision.
