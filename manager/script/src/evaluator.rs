@@ -38,6 +38,9 @@ impl Launcher {
         let child = Command::new(&self.program)
             .args(&self.arguments)
             .env_clear()
+            // An allocator that reserves address space ahead would hand it to a script beyond the limit, which the kernel
+            // counts by address space (https://microsoft.github.io/mimalloc/environment.html).
+            .env("MIMALLOC_ARENA_RESERVE", "0")
             .current_dir("/")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())

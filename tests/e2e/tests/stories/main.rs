@@ -22,6 +22,7 @@ mod manager_killed;
 mod misbehaving_plugins;
 mod placing;
 mod runner_away;
+mod scripts;
 mod sdk_programs;
 mod sdk_worker;
 mod secrets;
