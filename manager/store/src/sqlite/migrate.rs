@@ -21,6 +21,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 5, sql: include_str!("../../migrations/0005_search.sql") },
     Migration { number: 6, sql: include_str!("../../migrations/0006_schedules.sql") },
     Migration { number: 7, sql: include_str!("../../migrations/0007_failed_tasks.sql") },
+    Migration { number: 8, sql: include_str!("../../migrations/0008_open_tasks.sql") },
 ];
 
 /// Brings the database up to this program's version, all steps or none.

@@ -6,7 +6,7 @@ use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, params_from_iter};
 
 use super::super::codec::{During, int, task_id, unsigned, workflow_id};
-use super::super::tasks::get;
+use super::super::tasks::{IN_OPEN_WORKFLOWS, OPEN_TASKS, get};
 use super::conditions::{Statement, Table, condition, text};
 use super::deadline::within;
 use super::workflows::word;
@@ -65,13 +65,16 @@ impl Table<TaskField> for Tasks {
 
 /// `WHERE …` of a search, with what helps SQLite to choose an index.
 fn matching(select: &str, tenant: &TenantName, expr: &Expr<TaskField>) -> Statement {
-    let mut statement = Statement::new(format!("{select} FROM task WHERE task.tenant = "));
+    let parts = if let Expr::And(all) = expr { all } else { std::slice::from_ref(expr) };
+    let conditions = || parts.iter().filter_map(|part| if let Expr::Field(condition) = part { Some(condition) } else { None });
+    let open = conditions().any(asks_for_open) && !conditions().any(names_rows);
+    let mut statement = Statement::new(format!("{select} FROM {} WHERE task.tenant = ", if open { OPEN_TASKS } else { "task" }));
     statement.value(text(tenant.as_str()));
-    let alone = std::slice::from_ref(expr);
-    for one in if let Expr::And(all) = expr { all } else { alone } {
-        if let Expr::Field(condition) = one {
-            lead(&mut statement, condition, tenant);
-        }
+    if open {
+        statement.push(" AND ").push(IN_OPEN_WORKFLOWS);
+    }
+    for condition in conditions() {
+        lead(&mut statement, condition, tenant);
     }
     statement.push(" AND ");
     condition::<TaskField, Tasks>(&mut statement, expr);
@@ -94,18 +97,28 @@ fn lead(statement: &mut Statement, Condition { field, test }: &Condition<TaskFie
             places(statement, " AND workflow.correlation_id IN (");
             statement.push(")");
         }
-        TaskField::Status => {
-            let statuses: Vec<Option<TaskStatus>> =
-                values.iter().map(|value| if let Value::Text(text) = value { text.parse().ok() } else { None }).collect();
-            let all = |passes: fn(TaskStatus) -> bool| statuses.iter().all(|status| status.is_some_and(passes));
-            if all(|status| !status.is_terminal()) {
-                statement.push(" AND task.open = 1");
-            } else if all(|status| status.is_terminal() && status != TaskStatus::Completed) {
-                statement.push(FAILED);
-            }
+        TaskField::Status if statuses(values).all(|status| status.is_terminal() && status != TaskStatus::Completed) => {
+            statement.push(FAILED);
         }
         _ => {}
     }
+}
+
+/// The statuses that are looked for. One that there is not counts as `COMPLETED`, for which there is no shorter way.
+fn statuses(values: &[Value]) -> impl Iterator<Item = TaskStatus> {
+    let status = |value: &Value| if let Value::Text(text) = value { text.parse().ok() } else { None };
+    values.iter().map(move |value| status(value).unwrap_or(TaskStatus::Completed))
+}
+
+/// Whether only tasks match that are not over.
+fn asks_for_open(Condition { field, test }: &Condition<TaskField>) -> bool {
+    let Test::Is(values) = test else { return false };
+    *field == TaskField::Status && statuses(values).all(|status| !status.is_terminal())
+}
+
+/// Whether a condition leads to a few rows by itself.
+fn names_rows(Condition { field, test }: &Condition<TaskField>) -> bool {
+    matches!(test, Test::Is(_)) && matches!(field, TaskField::TaskId | TaskField::WorkflowId | TaskField::CorrelationId)
 }
 
 /// Whether a task type is one that workers poll, which is called by its definition's name.
