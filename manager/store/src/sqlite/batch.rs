@@ -3,15 +3,16 @@
 use rusqlite::Connection;
 
 use super::counters::Counter;
+use super::search::text::TextChanges;
 use super::{agents, feed, limited_starts, outbox, schedules, tasks, workflows};
 use crate::{Batch, DecisionWrite, StoreError, WorkflowWrite};
 
-/// Writes the batch. On an error the caller undoes what was written.
-pub(super) fn write(connection: &Connection, batch: Batch) -> Result<(), StoreError> {
+/// Writes the batch, but for the words of its workflows, which are noted. On an error the caller undoes what was written.
+pub(super) fn write(connection: &Connection, words: &mut TextChanges, batch: Batch) -> Result<(), StoreError> {
     let last_message = batch.outbox.iter().map(|message| message.id).max();
     let last_entry = batch.feed.iter().map(|entry| entry.id).max();
     for decision in batch.decisions {
-        write_decision(connection, decision)?;
+        write_decision(connection, words, decision)?;
     }
     for message in &batch.outbox {
         outbox::insert(connection, message)?;
@@ -36,7 +37,7 @@ pub(super) fn write(connection: &Connection, batch: Batch) -> Result<(), StoreEr
     limited_starts::insert(connection, &batch.starts)?;
     feed::insert(connection, &batch.feed)?;
     for id in batch.workflows_removed {
-        workflows::remove(connection, id)?;
+        workflows::remove(connection, words, id)?;
     }
     if let Some(id) = last_message {
         Counter::Outbox.raise(connection, id)?;
@@ -47,14 +48,14 @@ pub(super) fn write(connection: &Connection, batch: Batch) -> Result<(), StoreEr
     Ok(())
 }
 
-fn write_decision(connection: &Connection, decision: DecisionWrite) -> Result<(), StoreError> {
+fn write_decision(connection: &Connection, words: &mut TextChanges, decision: DecisionWrite) -> Result<(), StoreError> {
     if let Some(WorkflowWrite { snapshot, stored_revision, record, input_replaced }) = decision.workflow {
         if let Some(snapshot) = &snapshot {
             workflows::put_snapshot(connection, snapshot)?;
         }
         match stored_revision {
-            None => workflows::insert(connection, record)?,
-            Some(stored) => workflows::update(connection, record, stored, input_replaced)?,
+            None => workflows::insert(connection, words, record)?,
+            Some(stored) => workflows::update(connection, words, record, stored, input_replaced)?,
         }
     }
     tasks::remove(connection, &decision.removed)?;

@@ -28,7 +28,11 @@ pub(super) fn is_duplicate(error: &rusqlite::Error) -> bool {
 
 /// The JSON of a record.
 pub(super) fn to_json<T: Serialize>(what: &'static str, value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|error| StoreError::Backend { operation: what, message: error.to_string() })
+    let failed = |message| StoreError::Backend { operation: what, message };
+    // Most records are shorter, so that theirs is written without being moved.
+    let mut json = Vec::with_capacity(1024);
+    serde_json::to_writer(&mut json, value).map_err(|error| failed(error.to_string()))?;
+    String::from_utf8(json).map_err(|error| failed(error.to_string()))
 }
 
 /// A record from its JSON.

@@ -19,7 +19,7 @@ const WRITER_CACHE_KIB: i64 = 16 * 1024;
 const READER_CACHE_KIB: i64 = 2 * 1024;
 /// Pages of WAL after which it is copied into the database. More means fewer writes of hot pages, a longer WAL to read
 /// at the next start, and a longer pause of the writer at each copy.
-const CHECKPOINT_PAGES: i64 = 4000;
+const CHECKPOINT_PAGES: i64 = 12_000;
 /// What is left of the WAL file after a copy, in bytes.
 const WAL_BYTES_KEPT: i64 = 64 * 1024 * 1024;
 /// Prepared statements kept per connection; there are fewer than this.

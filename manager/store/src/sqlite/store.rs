@@ -53,7 +53,7 @@ impl SqliteStore {
 
 impl Store for SqliteStore {
     fn submit(&self, batch: Batch, done: Done) {
-        self.writer.submit(Job { work: Box::new(move |connection| batch::write(connection, batch)), done });
+        self.writer.submit(Job { work: Box::new(move |connection, words| batch::write(connection, words, batch)), done });
     }
 
     fn open_work(&self) -> Result<OpenWork, StoreError> {

@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use super::codec::{During, from_json, int, is_duplicate, name, rows, to_json, unsigned, workflow_id};
 use super::payload::{self, Kind};
-use super::search::{first_place, text};
+use super::search::first_place;
+use super::search::text::TextChanges;
 use crate::{OpenWorkflow, Page, StoreError, WorkflowFilter};
 
 const COLUMNS: &str = "id, body, input, output, variables";
@@ -40,12 +41,12 @@ pub(super) fn snapshot(connection: &Connection, digest: &str) -> Result<Option<A
 }
 
 /// Stores a new workflow.
-pub(super) fn insert(connection: &Connection, mut record: WorkflowRecord) -> Result<(), StoreError> {
+pub(super) fn insert(connection: &Connection, words: &mut TextChanges, mut record: WorkflowRecord) -> Result<(), StoreError> {
     const OPERATION: &str = "store a workflow";
     let id = record.id;
     let owner = id.as_bytes();
     let place = next_place(connection, record.created_at)?;
-    text::put(connection, place, &record)?;
+    words.put(place, &record);
     let input = payload::store(connection, owner, Kind::Input, &record.input)?;
     let (output, variables, body) = split(connection, &mut record)?;
     let mut statement = connection
@@ -97,6 +98,7 @@ fn next_place(connection: &Connection, created_at: Timestamp) -> Result<i64, Sto
 /// Stores a workflow as it stands now, if the stored revision is still `stored_revision`.
 pub(super) fn update(
     connection: &Connection,
+    words: &mut TextChanges,
     mut record: WorkflowRecord,
     stored_revision: u64,
     input_replaced: bool,
@@ -143,14 +145,15 @@ pub(super) fn update(
         }
     }
     (record.input, record.output) = searched;
-    text::put(connection, place_of(connection, id)?, &record)
+    words.put(place_of(connection, id)?, &record);
+    Ok(())
 }
 
 /// Deletes a workflow with all that belongs to it. The definitions it ran by stay: others may run by them.
-pub(super) fn remove(connection: &Connection, id: WorkflowId) -> Result<(), StoreError> {
+pub(super) fn remove(connection: &Connection, words: &mut TextChanges, id: WorkflowId) -> Result<(), StoreError> {
     const OPERATION: &str = "remove a workflow";
     let Some(place) = find_place(connection, id)? else { return Ok(()) };
-    text::remove(connection, place)?;
+    words.remove(place);
     for sql in [
         "DELETE FROM payload WHERE owner IN (SELECT id FROM task WHERE workflow_id = ?1)",
         "DELETE FROM task_log WHERE task IN (SELECT id FROM task WHERE workflow_id = ?1)",

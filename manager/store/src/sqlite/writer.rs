@@ -13,6 +13,7 @@ use rusqlite::Connection;
 use super::OpenError;
 use super::codec::During;
 use super::flusher::{Answers, Flush, Flusher};
+use super::search::text::TextChanges;
 use crate::{Done, StoreError};
 
 /// Jobs that wait at most; who submits more waits.
@@ -20,8 +21,8 @@ const JOBS_WAITING_MAX: usize = 1024;
 /// Jobs in one commit at most, so that the first of them does not wait long for its answer.
 const JOBS_PER_COMMIT_MAX: usize = 256;
 
-/// Does writes. An error undoes those it has done.
-type Work = Box<dyn FnOnce(&Connection) -> Result<(), StoreError> + Send>;
+/// Does writes, and notes those that are done at the end of the transaction. An error undoes them.
+type Work = Box<dyn FnOnce(&Connection, &mut TextChanges) -> Result<(), StoreError> + Send>;
 
 /// A piece of writing.
 pub(super) struct Job {
@@ -81,7 +82,7 @@ impl Writer {
         let (sender, receiver) = sync_channel(1);
         let (value_in, value_out) = sync_channel(1);
         self.submit(Job {
-            work: Box::new(move |connection| {
+            work: Box::new(move |connection, _| {
                 let _ = value_in.send(work(connection)?);
                 Ok(())
             }),
@@ -144,12 +145,25 @@ fn commit_group(connection: &Connection, jobs: Vec<Job>) -> Answers {
     // A savepoint copies each page before it changes, which one that is alone can do without: it undoes the transaction.
     let alone = jobs.len() == 1;
     let mut answers: Answers = Vec::with_capacity(jobs.len());
+    let mut words = TextChanges::default();
     for Job { work, done } in jobs {
-        let result = began.clone().and_then(|()| if alone { work(connection) } else { in_savepoint(connection, work) });
+        let mut own = TextChanges::default();
+        let result = began.clone().and_then(|()| match alone {
+            true => work(connection, &mut own),
+            false => in_savepoint(connection, |connection| work(connection, &mut own)),
+        });
+        if result.is_ok() {
+            words.append(own);
+        }
         answers.push((done, result));
     }
+    // Once SQLite has undone the group, a write would stand alone; the commit tells that there is nothing to commit.
+    let words = if connection.is_autocommit() { TextChanges::default() } else { words };
     let undone = alone && answers.iter().any(|(_, result)| result.is_err());
-    let committed = began.and_then(|()| if undone { Ok(()) } else { execute(connection, "COMMIT", "commit") });
+    let committed = began.and_then(|()| match undone {
+        true => Ok(()),
+        false => words.write(connection).and_then(|()| execute(connection, "COMMIT", "commit")),
+    });
     if (undone || committed.is_err()) && !connection.is_autocommit() {
         let _ = execute(connection, "ROLLBACK", "roll back");
     }
@@ -161,7 +175,10 @@ fn commit_group(connection: &Connection, jobs: Vec<Job>) -> Answers {
     answers
 }
 
-fn in_savepoint(connection: &Connection, work: Work) -> Result<(), StoreError> {
+fn in_savepoint(
+    connection: &Connection,
+    work: impl FnOnce(&Connection) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     if connection.is_autocommit() {
         // A full disk or the like has made SQLite undo the whole group; nothing may be written on its own now.
         let message = "the transaction was undone because of an earlier error".to_owned();

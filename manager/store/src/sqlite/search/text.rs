@@ -1,5 +1,7 @@
 //! The full-text index of workflows: what is written into it and how it is asked.
 
+use std::collections::BTreeMap;
+
 use conductor_model::{WorkflowRecord, WorkflowStatus};
 use rusqlite::{Connection, params};
 
@@ -7,24 +9,53 @@ use super::super::codec::During;
 use crate::StoreError;
 use crate::search::{Expr, Words, WorkflowField, workflow_document};
 
-/// Writes a workflow's words, in place of those that were there.
-pub(in crate::sqlite) fn put(connection: &Connection, place: i64, record: &WorkflowRecord) -> Result<(), StoreError> {
-    const OPERATION: &str = "store a workflow's words";
-    let mut words = workflow_document(record).text;
-    for mark in [mark_of_tenant(record.tenant.as_str()), mark_of_name(&record.name), mark_of_status(record.status)] {
-        words.push(' ');
-        words.push_str(&mark);
-    }
-    let mut statement =
-        connection.prepare_cached("REPLACE INTO workflow_text (rowid, words) VALUES (?1, ?2)").during(OPERATION)?;
-    statement.execute(params![place, words]).map(|_| ()).during(OPERATION)
+/// The words that a transaction changes, until its end.
+///
+/// The index is written once per transaction, in the order of its rows: a row before the last one written, a savepoint, or
+/// a second change of the same row would each make it a segment of its own, and segments must be merged again.
+#[derive(Debug, Default)]
+pub(in crate::sqlite) struct TextChanges {
+    /// By place; `None` = they go.
+    changed: BTreeMap<i64, Option<String>>,
 }
 
-/// Takes a workflow's words out.
-pub(in crate::sqlite) fn remove(connection: &Connection, place: i64) -> Result<(), StoreError> {
-    const OPERATION: &str = "remove a workflow's words";
-    let mut statement = connection.prepare_cached("DELETE FROM workflow_text WHERE rowid = ?1").during(OPERATION)?;
-    statement.execute([place]).map(|_| ()).during(OPERATION)
+impl TextChanges {
+    /// Notes a workflow's words, in place of those that are there.
+    pub(in crate::sqlite) fn put(&mut self, place: i64, record: &WorkflowRecord) {
+        let mut words = workflow_document(record).text;
+        for mark in [mark_of_tenant(record.tenant.as_str()), mark_of_name(&record.name), mark_of_status(record.status)] {
+            words.push(' ');
+            words.push_str(&mark);
+        }
+        self.changed.insert(place, Some(words));
+    }
+
+    /// Notes that a workflow's words go.
+    pub(in crate::sqlite) fn remove(&mut self, place: i64) {
+        self.changed.insert(place, None);
+    }
+
+    /// Notes what changed after this.
+    pub(in crate::sqlite) fn append(&mut self, mut later: Self) {
+        self.changed.append(&mut later.changed);
+    }
+
+    /// Writes what changed.
+    pub(in crate::sqlite) fn write(self, connection: &Connection) -> Result<(), StoreError> {
+        const OPERATION: &str = "store the words of workflows";
+        for (place, words) in self.changed {
+            match words {
+                Some(words) => connection
+                    .prepare_cached("REPLACE INTO workflow_text (rowid, words) VALUES (?1, ?2)")
+                    .and_then(|mut statement| statement.execute(params![place, words])),
+                None => connection
+                    .prepare_cached("DELETE FROM workflow_text WHERE rowid = ?1")
+                    .and_then(|mut statement| statement.execute([place])),
+            }
+            .during(OPERATION)?;
+        }
+        Ok(())
+    }
 }
 
 // A mark begins with a character that no word has, and goes on in hexadecimal digits: it is one token whatever it names.
