@@ -13,13 +13,13 @@ use crate::stack::Stack;
 use crate::stats::median;
 
 /// Requests that start workflows, on their way at once.
-const POSTS_AT_ONCE: usize = 16;
+const POSTS_AT_ONCE: usize = 24;
 /// Questions on their way at once when the records are read afterwards.
 const READS_AT_ONCE: usize = 8;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const ROUNDS: usize = 3;
-/// How long one round is to take.
-const ROUND_S: f64 = 4.0;
+/// How long one round is to take: so long that its beginning and its end, when few workflows run, hardly count.
+const ROUND_S: f64 = 10.0;
 const WARM_UP_WORKFLOWS: usize = 100;
 const ROUND_WORKFLOWS: std::ops::RangeInclusive<f64> = 100.0..=10_000.0;
 /// Hands of the one worker for each of the steps: some three hundred in all.
