@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use conductor_model::definition::TaskType;
-use conductor_model::{TaskId, TaskRecord, WorkflowId, WorkflowStatus};
+use conductor_model::{TaskId, WorkflowId, WorkflowStatus};
 use serde_json::{Map, Value, json};
 
 use crate::decision::Effect;
@@ -31,11 +30,6 @@ fn derived(from: uuid::Uuid, salt: u64) -> uuid::Uuid {
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     mixed ^= mixed >> 31;
     uuid::Uuid::from_u64_pair(high, (mixed & (u64::MAX >> 2)) | (1 << 63))
-}
-
-/// The workflow that a task waits for.
-pub(crate) fn awaited(record: &TaskRecord) -> Option<WorkflowId> {
-    record.sub_workflow_id.filter(|_| record.task_type == TaskType::SubWorkflow)
 }
 
 /// What is said of a workflow to start, by the names of the API.

@@ -2,14 +2,13 @@
 
 use std::borrow::Cow;
 
-use conductor_model::definition::TaskType;
 use conductor_model::{TaskId, TaskRecord, Timestamp};
 use serde_json::{Map, Value, json};
 
 use crate::expression::Document;
 use crate::plan::OWN_TASK_ID;
 use crate::run::Run;
-use crate::task_type::{self, do_while};
+use crate::task_type::{self, shown_task_type};
 
 /// A run as the document of expressions. Nothing is copied but what an expression asks for.
 pub(crate) struct Scope<'a> {
@@ -64,10 +63,9 @@ impl Document for Scope<'_> {
             _ => {
                 let record = self.run.latest(root)?;
                 if key == "output"
-                    && record.task_type == TaskType::DoWhile
-                    && let Some(rounds) = self.rounds(record, next)
+                    && let Some(so_far) = self.so_far(record, next)
                 {
-                    return Some(Cow::Owned(rounds));
+                    return Some(Cow::Owned(so_far));
                 }
                 self.task(record, key)
             }
@@ -94,19 +92,13 @@ fn object<'v>(keys: &[&str], member: impl Fn(&str) -> Option<Cow<'v, Value>>) ->
 }
 
 impl Scope<'_> {
-    /// The output of a loop that goes on, as far as `next` asks for it: it is not kept in the loop's own record.
-    fn rounds(&self, record: &TaskRecord, next: Option<&str>) -> Option<Value> {
+    /// The output of a task that goes on, where it is not kept in its own record, as far as `next` asks for it.
+    fn so_far(&self, record: &TaskRecord, next: Option<&str>) -> Option<Value> {
         if record.status.is_terminal() {
             return None;
         }
         let ix = *self.run.state.by_id.get(&record.id)?;
-        match next {
-            None => do_while::gathered(self.run, ix),
-            Some(round) => {
-                let number = round.parse().ok()?;
-                Some(json!({round: do_while::gathered_round(self.run, ix, number)?}))
-            }
-        }
+        (task_type::of(record.task_type).so_far)(self.run, ix, next)
     }
 
     fn workflow(&self, key: &str) -> Option<Cow<'_, Value>> {
@@ -135,7 +127,7 @@ impl Scope<'_> {
         let value = match key {
             "input" => return Some(Cow::Borrowed(&record.input)),
             "output" => return Some(Cow::Borrowed(&record.output)),
-            "taskType" => json!(task_type::of(record.task_type).name.unwrap_or(&record.definition_name)),
+            "taskType" => json!(shown_task_type(record)),
             "status" => json!(record.status),
             "referenceTaskName" => json!(&*record.reference),
             "retryCount" => json!(record.attempt),

@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use crate::decision::Effect;
 use crate::state::{Ix, json_bytes};
+use crate::task_type::awaited_workflow;
 use crate::turn::{Turn, Work};
-use crate::{child, feed, flow};
+use crate::{feed, flow};
 
 /// How a task ends.
 #[derive(Debug)]
@@ -148,7 +149,7 @@ impl Turn<'_, '_> {
                 agent: holder,
                 reason: reason(),
             }),
-            None => child::awaited(record).map(|workflow| Effect::TerminateWorkflow { workflow, reason: reason() }),
+            None => awaited_workflow(record).map(|workflow| Effect::TerminateWorkflow { workflow, reason: reason() }),
         };
         if let Some(effect) = effect {
             self.effect(effect);

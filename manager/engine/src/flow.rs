@@ -13,7 +13,7 @@ use crate::frame::{Next, Site};
 use crate::plan::{BlockId, BlockPlace, Kind};
 use crate::run::Run;
 use crate::state::Ix;
-use crate::task_type::{do_while, exclusive_join, join, switch};
+use crate::task_type::{self, do_while, switch};
 use crate::turn::{Turn, Work};
 use crate::{attempt, child, retry};
 
@@ -182,9 +182,27 @@ pub(crate) fn settle(turn: &mut Turn<'_, '_>, site: Site) {
 fn tell_join(turn: &mut Turn<'_, '_>, join: Site) {
     let Some(missing) = turn.run.state.missing.get_mut(&join) else { return };
     *missing = missing.saturating_sub(1);
-    let missing = *missing;
-    let exclusive = matches!(turn.run.node(join).kind, Kind::ExclusiveJoin { .. });
-    if exclusive { exclusive_join::look(turn, join, missing) } else { join::look(turn, join, missing) }
+    if let Some(ix) = turn.run.state.latest.get(&join).copied() {
+        look(turn, ix);
+    }
+}
+
+/// What a task waits for has come further.
+pub(crate) fn look(turn: &mut Turn<'_, '_>, ix: Ix) {
+    let record = turn.run.record(ix);
+    // What was settled may be the end of the workflow, which has ended the task as well.
+    if !record.status.is_terminal() {
+        (task_type::of(record.task_type).look)(turn, ix);
+    }
+}
+
+/// A join counts what it waits for, from now on.
+pub(crate) fn count(turn: &mut Turn<'_, '_>, ix: Ix) {
+    let site = turn.run.site(ix);
+    if turn.run.node(site).kind.is_join() {
+        let missing = missing(turn.run, site);
+        turn.run.state.missing.insert(site, missing);
+    }
 }
 
 /// How many of the steps that a join waits for are not settled.

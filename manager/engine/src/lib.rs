@@ -61,5 +61,8 @@ pub use flow::domain_of;
 pub use plan::{Plan, PlanError};
 pub use run::Run;
 pub use sealed::{LookUp, Sealed};
-pub use task_type::{StepScript, is_limited, script_of, waits_for_somebody, work_kind};
+pub use task_type::{
+    StepScript, awaited_workflow, awaits_workflow, is_for_workers, is_limited, script_of, shown_task_type, waits_for_somebody,
+    work_kind,
+};
 pub use work::{ChildOrder, HttpRequest, PerformFailure, ScriptLanguage, ScriptStyle, ServerWork, WorkKind};

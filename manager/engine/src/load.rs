@@ -52,7 +52,7 @@ fn derive_waits(run: &mut Run) {
         .iter()
         .filter(|ix| run.record(**ix).status == TaskStatus::InProgress)
         .map(|ix| run.site(*ix))
-        .filter(|site| matches!(run.node(*site).kind, Kind::Join { .. } | Kind::ExclusiveJoin { .. }))
+        .filter(|site| run.node(*site).kind.is_join())
         .collect();
     for join in joins {
         let missing = flow::missing(run, join);

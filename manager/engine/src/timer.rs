@@ -11,8 +11,10 @@
 //! host's word wins. A word from an agent is only noted when an eighth of the response timeout has passed since the last
 //! (a note costs a commit); its response timeout is an eighth longer, so that it never fires early.
 
-use conductor_model::definition::{TaskTimeoutPolicy, TaskType};
+use conductor_model::definition::TaskTimeoutPolicy;
 use conductor_model::{TaskDef, TaskRecord, TaskStatus, Timestamp};
+
+use crate::task_type::is_for_workers;
 
 /// How much later than the agent the manager notices a run timeout, in ms.
 pub(crate) const AGENT_RUN_SLACK_MS: i64 = 5_000;
@@ -43,7 +45,7 @@ pub(crate) struct Timer {
 pub(crate) fn timers(record: &TaskRecord, definition: &TaskDef, paused: bool) -> impl Iterator<Item = Timer> {
     let assigned = record.agent.as_ref().is_some_and(|agent| agent.assigned.is_some());
     // Only workers and agents are waited for: nobody else polls, or promises to be heard of.
-    let worked = record.task_type == TaskType::Simple;
+    let worked = is_for_workers(record);
     let held = worked && (record.status == TaskStatus::InProgress || assigned);
     let policy = definition.timeout_policy;
     let alerted_at = record.alerted_at;

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use conductor_model::definition::TaskType;
 use conductor_model::{TaskId, TaskStatus, Timestamp, WorkflowStatus};
 use serde_json::{Map, Value, json};
 
@@ -14,6 +13,7 @@ use crate::frame::{Frames, Site};
 use crate::plan::{Kind, Plan};
 use crate::run::Run;
 use crate::state::{Ix, State};
+use crate::task_type::{self, awaited_workflow};
 use crate::turn::{Turn, Work};
 use crate::{attempt, flow, load};
 
@@ -133,7 +133,7 @@ pub(super) fn rerun_child(
     turn.expect_over()?;
     let from = turn.find(task)?;
     let record = turn.run.record(from);
-    let Some(child) = crate::child::awaited(record).filter(|_| !record.retried) else {
+    let Some(child) = awaited_workflow(record).filter(|_| !record.retried) else {
         return Err(Refusal::StaleTurn { task });
     };
     replace(turn, workflow_input, correlation_id);
@@ -236,7 +236,7 @@ fn reopened(turn: &mut Turn<'_, '_>, loops: BTreeMap<TaskId, u32>) -> Vec<Ix> {
         }
     }
     let joins = turn.run.state.latest.iter().filter(|(site, ix)| {
-        let join = matches!(turn.run.node(**site).kind, Kind::Join { .. } | Kind::ExclusiveJoin { .. });
+        let join = turn.run.node(**site).kind.is_join();
         join && turn.run.record(**ix).status.is_successful() && flow::missing(turn.run, **site) > 0
     });
     reopen.extend(joins.map(|(_, ix)| *ix));
@@ -279,10 +279,9 @@ fn revive(turn: &mut Turn<'_, '_>, again: Again) {
     let mut waiting = again.reopen;
     let mut attempts = Vec::new();
     for (ix, record) in turn.run.state.all().filter(|(_, record)| failed(record)) {
-        let operator = matches!(record.task_type, TaskType::Join | TaskType::ExclusiveJoin | TaskType::DoWhile);
         // One that never began gets another attempt, too.
-        let begun = record.started_at.is_some() && (record.task_type != TaskType::DoWhile || record.iteration > 0);
-        if operator && begun { waiting.push(ix) } else { attempts.push(ix) }
+        let reopens = record.started_at.is_some() && (task_type::of(record.task_type).reopens)(record);
+        if reopens { waiting.push(ix) } else { attempts.push(ix) }
     }
     waiting.sort_unstable();
     waiting.dedup();
@@ -295,7 +294,7 @@ fn revive(turn: &mut Turn<'_, '_>, again: Again) {
             return;
         }
         let record = turn.run.record(ix);
-        let (task, child) = (record.id, crate::child::awaited(record));
+        let (task, child) = (record.id, awaited_workflow(record));
         match child {
             Some(_) if again.child == Some(ix) => reopen(turn, ix),
             Some(workflow) if again.resume_subworkflows => {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use conductor_model::definition::TaskType;
 use conductor_model::{Outcome, TaskStatus, WorkflowStatus};
 use serde_json::{Map, Value};
 
@@ -10,7 +9,7 @@ use crate::child;
 use crate::event::Refusal;
 use crate::frame::Site;
 use crate::state::Ix;
-use crate::task_type::{self, Role, set_variable};
+use crate::task_type::{self, Role, is_for_workers, set_variable};
 use crate::turn::{Turn, Work};
 
 /// Schedules nothing new from now on. What is out goes on; what waits for a poll or a place waits, without timeout.
@@ -112,7 +111,7 @@ pub(super) fn reset_callbacks(turn: &mut Turn<'_, '_>) -> Result<(), Refusal> {
     let now = turn.now();
     let called_back = |ix: &Ix| {
         let record = turn.run.record(*ix);
-        record.task_type == TaskType::Simple
+        is_for_workers(record)
             && record.status == TaskStatus::Scheduled
             && record.callback_after_seconds > 0
             && record.visible_at > now
@@ -161,7 +160,7 @@ fn waiting_with_timeout(turn: &Turn<'_, '_>) -> Vec<Ix> {
     let waits = |ix: &Ix| {
         let record = run.record(*ix);
         let definition = run.definition(*ix);
-        record.task_type == TaskType::Simple
+        is_for_workers(record)
             && record.status == TaskStatus::Scheduled
             && record.agent.as_ref().is_none_or(|part| part.assigned.is_none())
             && definition.and_then(|definition| definition.poll_timeout_seconds).is_some_and(|seconds| seconds > 0)

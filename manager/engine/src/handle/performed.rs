@@ -1,6 +1,5 @@
 //! What the manager did itself, and what became of other workflows.
 
-use conductor_model::definition::TaskType;
 use conductor_model::{Outcome, TaskId, TaskStatus, WorkflowId, WorkflowStatus};
 use serde_json::{Map, Value, json};
 
@@ -8,7 +7,7 @@ use crate::child;
 use crate::ending::Ending;
 use crate::event::Refusal;
 use crate::state::Ix;
-use crate::task_type::{self, Role};
+use crate::task_type::{self, Role, awaited_workflow};
 use crate::turn::Turn;
 use crate::work::PerformFailure;
 
@@ -38,7 +37,7 @@ pub(super) fn performed(
 fn find_orderer(turn: &Turn<'_, '_>, task: TaskId) -> Result<Ix, Refusal> {
     let ix = turn.find_open(task)?;
     let record = turn.run.record(ix);
-    let orders = matches!(record.task_type, TaskType::SubWorkflow | TaskType::StartWorkflow);
+    let orders = task_type::of(record.task_type).child_started.is_some();
     if orders && record.status == TaskStatus::InProgress { Ok(ix) } else { Err(Refusal::StaleTurn { task }) }
 }
 
@@ -46,10 +45,8 @@ fn find_orderer(turn: &Turn<'_, '_>, task: TaskId) -> Result<Ix, Refusal> {
 pub(super) fn child_started(turn: &mut Turn<'_, '_>, task: TaskId, workflow: WorkflowId) -> Result<(), Refusal> {
     let ix = find_orderer(turn, task)?;
     turn.change(ix).sub_workflow_id = Some(workflow);
-    if turn.run.record(ix).task_type == TaskType::StartWorkflow {
-        turn.end_task(ix, Ending::with_output(json!({"workflowId": workflow})));
-    } else {
-        turn.set_output(ix, json!({"subWorkflowId": workflow}));
+    if let Some(started) = task_type::of(turn.run.record(ix).task_type).child_started {
+        started(turn, ix, workflow);
     }
     Ok(())
 }
@@ -71,7 +68,7 @@ pub(super) fn child_ended(
     reason: Option<String>,
 ) -> Result<(), Refusal> {
     let ix = find_orderer(turn, task)?;
-    if child::awaited(turn.run.record(ix)) != Some(workflow) {
+    if awaited_workflow(turn.run.record(ix)) != Some(workflow) {
         return Err(Refusal::StaleTurn { task });
     }
     output.insert("subWorkflowId".to_owned(), json!(workflow));

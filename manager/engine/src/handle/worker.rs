@@ -1,13 +1,12 @@
 //! What polling workers do.
 
-use conductor_model::definition::TaskType;
 use conductor_model::{Outcome, TaskId, TaskStatus};
 use serde_json::Value;
 
 use crate::ending::Ending;
 use crate::event::{Refusal, WorkerStatus, WorkerUpdate};
 use crate::state::Ix;
-use crate::task_type::{self, Role};
+use crate::task_type::{self, Role, is_for_workers};
 use crate::turn::Turn;
 
 /// A worker takes the task.
@@ -16,10 +15,8 @@ pub(super) fn polled(turn: &mut Turn<'_, '_>, task: TaskId, worker: String) -> R
     turn.expect_running()?;
     let now = turn.now();
     let record = turn.run.record(ix);
-    let free = record.task_type == TaskType::Simple
-        && record.status == TaskStatus::Scheduled
-        && record.agent.is_none()
-        && record.visible_at <= now;
+    let free =
+        is_for_workers(record) && record.status == TaskStatus::Scheduled && record.agent.is_none() && record.visible_at <= now;
     if !free {
         return Err(Refusal::TaskStatus { task, status: record.status });
     }

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use conductor_model::definition::TaskType;
 use conductor_model::limits::{WORKFLOW_DEPTH_MAX, WORKFLOW_STEPS_MAX};
 use conductor_model::{AgentKey, Snapshot, TaskDef, Violation, WorkflowTask};
 use rustc_hash::FxHashMap;
@@ -12,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::{AgentTemplate, Block, BlockId, BlockPlace, Kind, Node, NodeId, Plan, Written, check, hand_over, order};
 use crate::expression::{Template, TemplateFault};
-use crate::task_type;
+use crate::task_type::{self, Role};
 
 /// A plan being made, and what was found wrong so far.
 #[derive(Debug)]
@@ -165,18 +164,17 @@ impl Compiler {
             definition.name.clone_from(&step.name);
             return Some(self.read_definition(Arc::new(definition), &path));
         }
-        let simple = match step.task_type {
-            TaskType::Simple => true,
-            // Its definition is found with its name, when it is reached.
-            TaskType::Dynamic => return None,
-            _ => false,
-        };
+        let behaviour = task_type::of(step.task_type);
+        if behaviour.named_late {
+            return None;
+        }
+        let worked = behaviour.role == Role::Worker;
         let name: Arc<str> = Arc::clone(&self.nodes[id.0 as usize].definition_name);
-        if let Some(known) = self.definitions.get(&name).filter(|known| known.is_some() || !simple) {
+        if let Some(known) = self.definitions.get(&name).filter(|known| known.is_some() || !worked) {
             return known.clone();
         }
         let stored = self.snapshot.tasks.get(&*name).cloned();
-        let definition = stored.or_else(|| simple.then(|| ad_hoc(&name)));
+        let definition = stored.or_else(|| worked.then(|| ad_hoc(&name)));
         let read = definition.map(|definition| self.read_definition(definition, &format!("taskDefinitions[{name}]")));
         self.definitions.insert(name, read.clone());
         read
@@ -246,7 +244,7 @@ impl Compiler {
     }
 }
 
-/// What a SIMPLE step runs by where nobody said anything.
+/// What a worker's step runs by where nobody said anything.
 pub(crate) fn ad_hoc(name: &str) -> Arc<TaskDef> {
     Arc::new(TaskDef { retry_count: 0, ..TaskDef::named(name) })
 }

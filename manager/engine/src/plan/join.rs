@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use conductor_model::definition::TaskType;
-
 use super::{Block, BlockPlace, Compiler, Kind, NodeId};
 
 impl Compiler {
@@ -11,9 +9,9 @@ impl Compiler {
     pub(super) fn wire_joins(&mut self) {
         for index in 0..self.nodes.len() {
             let join = NodeId(u32::try_from(index).unwrap_or(u32::MAX));
-            let kind = match self.nodes[index].step.task_type {
-                TaskType::Join => self.join_targets(join),
-                TaskType::ExclusiveJoin => self.exclusive_targets(join),
+            let kind = match self.nodes[index].kind {
+                Kind::Join { .. } => self.join_targets(join),
+                Kind::ExclusiveJoin { .. } => self.exclusive_targets(join),
                 _ => continue,
             };
             for target in kind.waits_for() {
@@ -106,9 +104,10 @@ impl Compiler {
         self.blocks[node.block.0 as usize].nodes.get(position as usize).copied()
     }
 
-    /// Whether the step before this one is of a type.
-    pub fn follows(&self, id: NodeId, task_type: TaskType) -> bool {
-        self.before(id).is_some_and(|before| self.nodes[before.0 as usize].step.task_type == task_type)
+    /// Whether the step before this one is a fork.
+    pub fn follows_fork(&self, id: NodeId) -> bool {
+        let before = self.before(id).map(|before| &self.nodes[before.0 as usize].kind);
+        matches!(before, Some(Kind::Fork { .. } | Kind::DynamicFork))
     }
 
     /// The last steps of a fork's branches.

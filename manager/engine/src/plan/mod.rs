@@ -123,6 +123,11 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// Whether it counts the steps that it waits for.
+    pub fn is_join(&self) -> bool {
+        matches!(self, Self::Join { .. } | Self::ExclusiveJoin { .. })
+    }
+
     /// The steps that it waits for and that the plan knows.
     pub fn waits_for(&self) -> &[NodeId] {
         match self {

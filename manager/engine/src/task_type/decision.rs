@@ -20,6 +20,7 @@ pub(super) const BEHAVIOUR: Behaviour = Behaviour {
     work,
     performed,
     hands_over,
+    enter: switch::enter,
     work_kind: Some(WorkKind::Script),
     script: |step| Some(StepScript::javascript("caseExpression", step.case_expression.as_deref()?)),
     ..Behaviour::base(Role::Operator, Some("DECISION"))

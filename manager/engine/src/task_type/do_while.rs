@@ -14,7 +14,7 @@ use super::{Behaviour, Role, StepScript, parameter, script};
 use crate::attempt;
 use crate::ending::Ending;
 use crate::expression::Budget;
-use crate::flow::GATHERED_BYTES_MAX;
+use crate::flow::{self, GATHERED_BYTES_MAX};
 use crate::frame::{FrameId, Site};
 use crate::plan::{Compiler, Kind, NodeId};
 use crate::run::Run;
@@ -29,6 +29,10 @@ pub(super) const BEHAVIOUR: Behaviour = Behaviour {
     work,
     performed,
     hands_over,
+    so_far,
+    // One without a round has not begun.
+    reopens: |task| task.iteration > 0,
+    look,
     work_kind: Some(WorkKind::Script),
     script: |step| Some(StepScript::javascript("loopCondition", step.loop_condition.as_deref()?)),
     ..Behaviour::base(Role::Operator, Some("DO_WHILE"))
@@ -163,13 +167,23 @@ fn round(turn: &mut Turn<'_, '_>, ix: Ix, number: u32) {
 }
 
 /// Schedules the first step of the current round.
-pub(crate) fn schedule_round(turn: &mut Turn<'_, '_>, ix: Ix) {
+fn schedule_round(turn: &mut Turn<'_, '_>, ix: Ix) {
     let (site, number) = (turn.run.site(ix), turn.run.record(ix).iteration);
     let frame = turn.run.frames.round(site, number);
     if let Kind::Loop { body, .. } = &turn.run.node(site).kind {
         let node = turn.run.frames.get(frame).plan.first(*body);
         turn.push(Work::Schedule(Site { frame, node }));
     }
+}
+
+/// It waits again: it goes on with its round, or behind it.
+fn look(turn: &mut Turn<'_, '_>, ix: Ix) {
+    let site = turn.run.site(ix);
+    let Kind::Loop { body, .. } = turn.run.node(site).kind else { return };
+    let round = turn.run.frames.find_round(site, turn.run.record(ix).iteration);
+    let last = turn.run.plan_of(site).block(body).nodes.last().copied();
+    let ended = round.zip(last).is_some_and(|(frame, node)| flow::is_finished(turn.run, Site { frame, node }));
+    if ended { round_ended(turn, site) } else { schedule_round(turn, ix) }
 }
 
 /// The last step of a round is finished.
@@ -232,7 +246,7 @@ fn complete(turn: &mut Turn<'_, '_>, ix: Ix) {
 }
 
 /// What all rounds came to that are kept, by their number; `None` = too much.
-pub(crate) fn gathered(run: &Run, ix: Ix) -> Option<Value> {
+fn gathered(run: &Run, ix: Ix) -> Option<Value> {
     let (site, record) = (run.site(ix), run.record(ix));
     let mut all = Map::new();
     let mut budget = Budget::new(GATHERED_BYTES_MAX);
@@ -247,11 +261,12 @@ pub(crate) fn gathered(run: &Run, ix: Ix) -> Option<Value> {
     Some(Value::Object(all))
 }
 
-/// What one round came to; `None` = it is not kept.
-pub(crate) fn gathered_round(run: &Run, ix: Ix, number: u32) -> Option<Value> {
+/// What all rounds came to so far, or the one that is asked for; `None` = it is not kept.
+fn so_far(run: &Run, ix: Ix, round: Option<&str>) -> Option<Value> {
+    let Some(round) = round else { return gathered(run, ix) };
     let site = run.site(ix);
-    let frame = run.frames.find_round(site, number)?;
-    outputs(run, site, frame, &mut Budget::new(GATHERED_BYTES_MAX)).map(Value::Object)
+    let frame = run.frames.find_round(site, round.parse().ok()?)?;
+    Some(json!({round: outputs(run, site, frame, &mut Budget::new(GATHERED_BYTES_MAX))?}))
 }
 
 /// The outputs of the steps of a round by their references, without the number of the round.

@@ -13,8 +13,14 @@ use crate::plan::{Compiler, Kind, NodeId, ad_hoc, agent_template};
 use crate::turn::Turn;
 use crate::{attempt, flow};
 
-pub(super) const BEHAVIOUR: Behaviour =
-    Behaviour { compile, prepare, hands_over, completes_outside: true, ..Behaviour::base(Role::Worker, None) };
+pub(super) const BEHAVIOUR: Behaviour = Behaviour {
+    compile,
+    prepare,
+    hands_over,
+    named_late: true,
+    completes_outside: true,
+    ..Behaviour::base(Role::Worker, None)
+};
 
 /// The input key that holds the name, where the step does not say.
 const NAME_KEY: &str = "taskToExecute";

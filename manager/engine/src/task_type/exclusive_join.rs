@@ -10,13 +10,22 @@ use serde_json::Value;
 use super::{Behaviour, Role};
 use crate::ending::Ending;
 use crate::flow;
-use crate::frame::Site;
 use crate::plan::{Compiler, Kind, NodeId};
 use crate::state::Ix;
 use crate::turn::Turn;
 
-pub(super) const BEHAVIOUR: Behaviour =
-    Behaviour { compile, begin, forkable: false, ..Behaviour::base(Role::Operator, Some("EXCLUSIVE_JOIN")) };
+pub(super) const BEHAVIOUR: Behaviour = Behaviour {
+    compile,
+    begin: |turn, ix| {
+        turn.start(ix);
+        flow::count(turn, ix);
+        look(turn, ix);
+    },
+    reopens: |_| true,
+    look,
+    forkable: false,
+    ..Behaviour::base(Role::Operator, Some("EXCLUSIVE_JOIN"))
+};
 
 fn compile(compiler: &mut Compiler, node: NodeId, step: &Arc<WorkflowTask>, _: Option<&Arc<WorkflowTask>>, _: usize) -> Kind {
     if step.join_on.is_empty() {
@@ -26,27 +35,17 @@ fn compile(compiler: &mut Compiler, node: NodeId, step: &Arc<WorkflowTask>, _: O
     Kind::ExclusiveJoin { candidates: Vec::new(), waits_for: Vec::new() }
 }
 
-fn begin(turn: &mut Turn<'_, '_>, ix: Ix) {
-    turn.start(ix);
-    let site = turn.run.site(ix);
-    let missing = flow::missing(turn.run, site);
-    turn.run.state.missing.insert(site, missing);
-    look(turn, site, missing);
-}
-
 /// Takes the first that is finished; waits while one may still come.
-pub(crate) fn look(turn: &mut Turn<'_, '_>, site: Site, missing: usize) {
-    let Some(ix) = turn.run.state.latest.get(&site).copied() else { return };
-    if turn.run.record(ix).status.is_terminal() {
-        return;
-    }
+fn look(turn: &mut Turn<'_, '_>, ix: Ix) {
+    let site = turn.run.site(ix);
+    let all_settled = turn.run.state.missing.get(&site) == Some(&0);
     let named = turn.run.node(site).step.join_on.len();
     let Kind::ExclusiveJoin { candidates, .. } = &turn.run.node(site).kind else { return };
     // A default only counts when nothing else can come any more.
-    let now = if missing == 0 { candidates.len() } else { named.min(candidates.len()) };
+    let now = if all_settled { candidates.len() } else { named.min(candidates.len()) };
     let first = candidates[..now].iter().map(|step| site.with(*step)).find(|step| flow::is_finished(turn.run, *step));
     let Some(record) = first.and_then(|step| turn.run.latest_of(step)) else {
-        if missing == 0 {
+        if all_settled {
             turn.end_task(ix, Ending::completed());
         }
         return;

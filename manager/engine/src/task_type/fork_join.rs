@@ -13,7 +13,7 @@ use crate::state::Ix;
 use crate::turn::{Turn, Work};
 
 pub(super) const BEHAVIOUR: Behaviour =
-    Behaviour { compile, begin, forkable: false, ..Behaviour::base(Role::Operator, Some("FORK")) };
+    Behaviour { compile, begin, enter, forkable: false, ..Behaviour::base(Role::Operator, Some("FORK")) };
 
 fn compile(
     compiler: &mut Compiler,
@@ -26,10 +26,7 @@ fn compile(
         let path = format!("{}.forkTasks", compiler.node_path(node));
         compiler.fault(path, "must have at least one branch", None);
     }
-    if next.is_none_or(|next| next.task_type != TaskType::Join) {
-        let path = compiler.node_path(node);
-        compiler.fault(path, "must be followed by a step of type JOIN", None);
-    }
+    expect_join(compiler, node, next);
     let mut branches = Vec::with_capacity(step.fork_tasks.len());
     for (index, branch) in step.fork_tasks.iter().enumerate() {
         if branch.is_empty() {
@@ -42,14 +39,22 @@ fn compile(
     Kind::Fork { branches }
 }
 
+/// Behind a fork stands its JOIN, which is scheduled together with the branches.
+pub(super) fn expect_join(compiler: &mut Compiler, node: NodeId, next: Option<&Arc<WorkflowTask>>) {
+    if next.is_none_or(|next| next.task_type != TaskType::Join) {
+        let path = compiler.node_path(node);
+        compiler.fault(path, "must be followed by a step of type JOIN", None);
+    }
+}
+
 fn begin(turn: &mut Turn<'_, '_>, ix: Ix) {
     turn.start(ix);
     turn.finish_at_once(ix, json!({}));
-    follow(turn, turn.run.site(ix));
+    enter(turn, turn.run.site(ix));
 }
 
 /// The first steps of the branches are scheduled, and the join.
-pub(crate) fn follow(turn: &mut Turn<'_, '_>, site: Site) {
+fn enter(turn: &mut Turn<'_, '_>, site: Site) -> bool {
     let plan = turn.run.plan_of(site);
     if let Kind::Fork { branches } = &plan.node(site.node).kind {
         for branch in branches {
@@ -59,4 +64,5 @@ pub(crate) fn follow(turn: &mut Turn<'_, '_>, site: Site) {
     if let Next::Step(join) = turn.run.frames.next(site) {
         turn.push(Work::Schedule(join));
     }
+    true
 }

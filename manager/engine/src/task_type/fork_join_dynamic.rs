@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use conductor_model::{Snapshot, TaskDef, TaskRecord, TaskType, WorkflowTask};
+use conductor_model::{Snapshot, TaskDef, TaskRecord, WorkflowTask};
 use serde_json::{Map, Value, json};
 
-use super::{Behaviour, Role};
+use super::{Behaviour, Role, fork_join};
 use crate::attempt;
 use crate::ending::Ending;
 use crate::expression::{as_text, escaped};
@@ -19,7 +19,7 @@ use crate::state::Ix;
 use crate::turn::{Turn, Work};
 
 pub(super) const BEHAVIOUR: Behaviour =
-    Behaviour { compile, prepare, begin, forkable: false, ..Behaviour::base(Role::Operator, Some("FORK")) };
+    Behaviour { compile, prepare, begin, enter, forkable: false, ..Behaviour::base(Role::Operator, Some("FORK")) };
 
 /// Most branches of one fork.
 const BRANCHES_MAX: usize = 50_000;
@@ -32,9 +32,7 @@ fn compile(
     _: usize,
 ) -> Kind {
     let path = compiler.node_path(node);
-    if next.is_none_or(|next| next.task_type != TaskType::Join) {
-        compiler.fault(path.clone(), "must be followed by a step of type JOIN", None);
-    }
+    fork_join::expect_join(compiler, node, next);
     for (field, key) in [
         ("dynamicForkTasksParam", &step.dynamic_fork_tasks_param),
         ("dynamicForkJoinTasksParam", &step.dynamic_fork_join_tasks_param),
@@ -218,12 +216,12 @@ fn begin(turn: &mut Turn<'_, '_>, ix: Ix) {
     }
     turn.run.frames.add_fork(site, Arc::new(plan));
     turn.finish_at_once(ix, json!({}));
-    follow(turn, site);
+    enter(turn, site);
 }
 
 /// The branches are scheduled, and the join.
-pub(crate) fn follow(turn: &mut Turn<'_, '_>, site: Site) {
-    let Some(frame) = turn.run.frames.fork(site) else { return };
+fn enter(turn: &mut Turn<'_, '_>, site: Site) -> bool {
+    let Some(frame) = turn.run.frames.fork(site) else { return true };
     let plan = Arc::clone(&turn.run.frames.get(frame).plan);
     for node in plan.branches().filter_map(|block| block.nodes.first()) {
         turn.push(Work::Schedule(Site { frame, node: *node }));
@@ -231,4 +229,5 @@ pub(crate) fn follow(turn: &mut Turn<'_, '_>, site: Site) {
     if let Next::Step(join) = turn.run.frames.next(site) {
         turn.push(Work::Schedule(join));
     }
+    true
 }

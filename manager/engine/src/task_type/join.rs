@@ -7,7 +7,6 @@
 
 use std::sync::Arc;
 
-use conductor_model::definition::TaskType;
 use conductor_model::{Outcome, TaskRecord, TaskStatus, WorkflowTask};
 use serde_json::{Map, Value, json};
 
@@ -27,7 +26,13 @@ use crate::work::{PerformFailure, ServerWork, WorkKind};
 pub(super) const BEHAVIOUR: Behaviour = Behaviour {
     compile,
     prepare,
-    begin,
+    begin: |turn, ix| {
+        turn.start(ix);
+        flow::count(turn, ix);
+        look(turn, ix);
+    },
+    reopens: |_| true,
+    look,
     work,
     performed,
     hands_over,
@@ -50,8 +55,7 @@ fn hands_over(step: &WorkflowTask, _: &str) -> bool {
 }
 
 fn compile(compiler: &mut Compiler, node: NodeId, step: &Arc<WorkflowTask>, _: Option<&Arc<WorkflowTask>>, _: usize) -> Kind {
-    let forked = compiler.follows(node, TaskType::ForkJoin) || compiler.follows(node, TaskType::ForkJoinDynamic);
-    if step.join_on.is_empty() && !forked {
+    if step.join_on.is_empty() && !compiler.follows_fork(node) {
         let path = format!("{}.joinOn", compiler.node_path(node));
         compiler.fault(path, "must name what to wait for, because no FORK_JOIN stands before the JOIN", None);
     }
@@ -85,24 +89,11 @@ fn prepare(turn: &Turn<'_, '_>, site: Site, record: &mut TaskRecord) -> Result<(
     Ok(())
 }
 
-fn begin(turn: &mut Turn<'_, '_>, ix: Ix) {
-    turn.start(ix);
+fn look(turn: &mut Turn<'_, '_>, ix: Ix) {
     let site = turn.run.site(ix);
-    let missing = flow::missing(turn.run, site);
-    turn.run.state.missing.insert(site, missing);
-    look(turn, site, missing);
-}
-
-/// Something that it waits for was settled.
-pub(crate) fn look(turn: &mut Turn<'_, '_>, site: Site, missing: usize) {
-    let Some(ix) = turn.run.state.latest.get(&site).copied() else { return };
-    // What settles may be the end of the workflow, which has ended the JOIN as well.
-    if turn.run.record(ix).status.is_terminal() {
-        return;
-    }
     if script_of(&turn.run.node(site).step).is_some() {
         turn.perform(ix);
-    } else if missing == 0 {
+    } else if turn.run.state.missing.get(&site) == Some(&0) {
         complete(turn, ix);
     }
 }

@@ -1,7 +1,7 @@
 //! What is told of the task types outside the engine, looked up in their table.
 
 use conductor_model::definition::TaskType;
-use conductor_model::{TaskRecord, TaskStatus, WorkflowTask};
+use conductor_model::{TaskRecord, TaskStatus, WorkflowId, WorkflowTask};
 
 use super::{Role, of};
 use crate::work::{ScriptLanguage, ScriptStyle, WorkKind};
@@ -24,6 +24,30 @@ impl<'s> StepScript<'s> {
     pub(super) fn javascript(place: &'static str, source: &'s str) -> Self {
         Self { place, language: ScriptLanguage::JavaScript, style: ScriptStyle::Expression, source }
     }
+}
+
+/// What the API calls the type of a task: a worker's task bears its definition's name, a fork is called FORK.
+#[must_use]
+pub fn shown_task_type(task: &TaskRecord) -> &str {
+    of(task.task_type).name.unwrap_or(&task.definition_name)
+}
+
+/// Whether a worker or an agent does a task.
+#[must_use]
+pub fn is_for_workers(task: &TaskRecord) -> bool {
+    of(task.task_type).role == Role::Worker
+}
+
+/// Whether a task orders a workflow and goes on until that is over.
+#[must_use]
+pub fn awaits_workflow(task: &TaskRecord) -> bool {
+    of(task.task_type).awaits_child
+}
+
+/// The workflow that such a task has ordered.
+#[must_use]
+pub fn awaited_workflow(task: &TaskRecord) -> Option<WorkflowId> {
+    task.sub_workflow_id.filter(|_| awaits_workflow(task))
 }
 
 /// Which kind of work the manager does for tasks of a type; `None` = none.

@@ -4,13 +4,13 @@ mod decision;
 pub(crate) mod do_while;
 mod dynamic;
 mod event;
-pub(crate) mod exclusive_join;
-pub(crate) mod fork_join;
+mod exclusive_join;
+mod fork_join;
 pub(crate) mod fork_join_dynamic;
 mod http;
 mod human;
 mod inline;
-pub(crate) mod join;
+mod join;
 mod json_jq_transform;
 mod kafka_publish;
 pub(crate) mod known;
@@ -18,7 +18,7 @@ mod lambda;
 mod noop;
 mod script;
 pub(crate) mod set_variable;
-pub(crate) mod simple;
+mod simple;
 mod start_workflow;
 mod sub_workflow;
 pub(crate) mod switch;
@@ -28,10 +28,13 @@ mod wait;
 use std::sync::Arc;
 
 use conductor_model::definition::TaskType;
-use conductor_model::{TaskRecord, WorkflowTask};
+use conductor_model::{TaskRecord, WorkflowId, WorkflowTask};
 use serde_json::Value;
 
-pub use known::{StepScript, is_limited, script_of, waits_for_somebody, work_kind};
+pub use known::{
+    StepScript, awaited_workflow, awaits_workflow, is_for_workers, is_limited, script_of, shown_task_type, waits_for_somebody,
+    work_kind,
+};
 
 use crate::attempt;
 use crate::ending::Ending;
@@ -60,10 +63,12 @@ pub(crate) enum Role {
 pub(crate) struct Behaviour {
     /// Who does it.
     pub role: Role,
-    /// Its name in `${ref.taskType}`; `None` = the name of its definition.
+    /// What the API calls it, as in `${ref.taskType}`; `None` = the name of its definition.
     pub name: Option<&'static str>,
     /// Whether a step of the type can be a branch of a dynamic fork by itself.
     pub forkable: bool,
+    /// Whether the name of its definition is found when the step is reached, so that there is none before.
+    pub named_late: bool,
     /// Whether what stands at a place of its `inputParameters`, as in `http_request.headers.x`, is handed over to somebody
     /// else, with secrets and environment values looked up.
     pub hands_over: fn(&WorkflowTask, &str) -> bool,
@@ -87,6 +92,19 @@ pub(crate) struct Behaviour {
     pub work: fn(&Run, Ix) -> Option<ServerWork>,
     /// What came of that.
     pub performed: fn(&mut Turn<'_, '_>, Ix, Result<Value, PerformFailure>),
+    /// The workflow that a task ordered was started; `None` = the type orders none.
+    pub child_started: Option<fn(&mut Turn<'_, '_>, Ix, WorkflowId)>,
+    /// Whether a task goes on until the workflow that it ordered is over.
+    pub awaits_child: bool,
+    /// The output of a task that is not over, as far as an expression asks for it by the key that follows; `None` = what its
+    /// record has.
+    pub so_far: fn(&Run, Ix, Option<&str>) -> Option<Value>,
+    /// Whether a task that was over waits again when its workflow goes on. Any other is tried again.
+    pub reopens: fn(&TaskRecord) -> bool,
+    /// Sees how far the steps have come that an open task waits for: one was settled, or it waits again.
+    pub look: fn(&mut Turn<'_, '_>, Ix),
+    /// Schedules what a finished step has begun inside of it; `false` = nothing, so that the flow goes on behind it.
+    pub enter: fn(&mut Turn<'_, '_>, Site) -> bool,
 }
 
 impl Behaviour {
@@ -96,6 +114,7 @@ impl Behaviour {
             role,
             name,
             forkable: true,
+            named_late: false,
             hands_over: |_, _| false,
             completes_outside: false,
             work_kind: None,
@@ -107,6 +126,12 @@ impl Behaviour {
             due: |_, _| {},
             work: |_, _| None,
             performed: |_, _, _| {},
+            child_started: None,
+            awaits_child: false,
+            so_far: |_, _, _| None,
+            reopens: |_| false,
+            look: |_, _| {},
+            enter: |_, _| false,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use conductor_model::WorkflowTask;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Behaviour, Role};
 use crate::child::{self, Said};
@@ -14,8 +14,13 @@ use crate::state::Ix;
 use crate::turn::Turn;
 use crate::work::ChildOrder;
 
-pub(super) const BEHAVIOUR: Behaviour =
-    Behaviour { compile, begin, hands_over, ..Behaviour::base(Role::System, Some("START_WORKFLOW")) };
+pub(super) const BEHAVIOUR: Behaviour = Behaviour {
+    compile,
+    begin,
+    hands_over,
+    child_started: Some(|turn, ix, child| turn.end_task(ix, Ending::with_output(json!({"workflowId": child})))),
+    ..Behaviour::base(Role::System, Some("START_WORKFLOW"))
+};
 
 const KEY: &str = "startWorkflow";
 

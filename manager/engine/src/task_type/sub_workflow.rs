@@ -17,8 +17,14 @@ use crate::state::Ix;
 use crate::turn::Turn;
 use crate::work::ChildOrder;
 
-pub(super) const BEHAVIOUR: Behaviour =
-    Behaviour { compile, prepare, begin, ..Behaviour::base(Role::System, Some("SUB_WORKFLOW")) };
+pub(super) const BEHAVIOUR: Behaviour = Behaviour {
+    compile,
+    prepare,
+    begin,
+    child_started: Some(|turn, ix, child| turn.set_output(ix, json!({"subWorkflowId": child}))),
+    awaits_child: true,
+    ..Behaviour::base(Role::System, Some("SUB_WORKFLOW"))
+};
 
 /// The texts of `subWorkflowParam` by the input key that shows what they come to.
 const SHOWN: [(&str, &str); 7] = [

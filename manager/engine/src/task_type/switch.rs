@@ -24,6 +24,7 @@ pub(super) const BEHAVIOUR: Behaviour = Behaviour {
     work,
     performed,
     hands_over,
+    enter,
     work_kind: Some(WorkKind::Script),
     script: own_script,
     ..Behaviour::base(Role::Operator, Some("SWITCH"))
@@ -113,10 +114,19 @@ pub(super) fn take(turn: &mut Turn<'_, '_>, ix: Ix, output: Value) {
     let kind = &plan.node(site.node).kind;
     let taken = taken(kind, turn.run.record(ix));
     leave_out(turn, site, taken);
-    match taken {
-        Some(block) => turn.push(Work::Schedule(site.with(plan.first(block)))),
-        None => flow::finished(turn, site),
+    if !enter(turn, site) {
+        flow::finished(turn, site);
     }
+}
+
+/// The first step of the case that was taken is scheduled.
+pub(super) fn enter(turn: &mut Turn<'_, '_>, site: Site) -> bool {
+    let plan = turn.run.plan_of(site);
+    let taken = turn.run.latest_of(site).and_then(|record| taken(&plan.node(site.node).kind, record));
+    if let Some(block) = taken {
+        turn.push(Work::Schedule(site.with(plan.first(block))));
+    }
+    taken.is_some()
 }
 
 /// Joins hear that the steps in the cases that were not taken will not come.

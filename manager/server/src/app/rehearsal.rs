@@ -7,9 +7,8 @@ use std::sync::Arc;
 
 use conductor_engine::{
     ChildOrder, Context, Decision, Effect, Event, PerformFailure, Plan, Run, ServerWork, StartRequest, WorkerStatus,
-    WorkerUpdate,
+    WorkerUpdate, awaits_workflow, is_for_workers,
 };
-use conductor_model::definition::TaskType;
 use conductor_model::{TaskId, TaskRecord, TaskStatus, TenantName, Timestamp, WorkflowDef, WorkflowId, WorkflowStatus};
 use serde_json::{Map, Value};
 
@@ -266,8 +265,8 @@ impl Stage<'_> {
     fn report(&mut self, run: &Run) -> Option<Event> {
         let ready = |task: &&TaskRecord| task.visible_at <= self.now || task.started_at.is_some();
         let mut open = run.open_tasks().filter(ready);
-        let task = open.find(|task| task.task_type != TaskType::SubWorkflow && self.outcome_for(&task.reference).is_some())?;
-        let (id, polled) = (task.id, matches!(task.task_type, TaskType::Simple | TaskType::Dynamic) && task.agent.is_none());
+        let task = open.find(|task| !awaits_workflow(task) && self.outcome_for(&task.reference).is_some())?;
+        let (id, polled) = (task.id, is_for_workers(task) && task.agent.is_none());
         let waits = task.status == TaskStatus::Scheduled;
         let outcome = self.take_outcome(&task.reference)?;
         let update = WorkerUpdate {

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
+use conductor_engine::shown_task_type;
 use conductor_model::{TaskRecord, Timestamp, WorkflowRecord};
 use uuid::Uuid;
 
 use super::expr::{Condition, Expr, Test, Value};
-use super::field::{Field, TaskField, WorkflowField, shown_task_type};
+use super::field::{Field, TaskField, WorkflowField};
 use super::words::{Document, has, workflow_document};
 
 /// A value of a row.

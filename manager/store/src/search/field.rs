@@ -2,9 +2,6 @@
 
 use std::fmt::Debug;
 
-use conductor_model::TaskRecord;
-use conductor_model::definition::TaskType;
-
 /// What a field holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -114,15 +111,5 @@ fields! {
         Domain: "domain" / "taskDomain", Text;
         Priority: "workflowPriority" / "priority", Number;
         Reason: "reasonForIncompletion", Text;
-    }
-}
-
-/// What Conductor calls the type of a task: a worker's task bears its definition's name, a fork is called FORK.
-#[must_use]
-pub fn shown_task_type(task: &TaskRecord) -> &str {
-    match task.task_type {
-        TaskType::Simple | TaskType::Dynamic => &task.definition_name,
-        TaskType::ForkJoin | TaskType::ForkJoinDynamic => "FORK",
-        other => other.as_str(),
     }
 }

@@ -27,7 +27,7 @@ mod words;
 
 pub(crate) use evaluate::{Row, TaskRow, WorkflowRow, matches};
 pub use expr::{Condition, Expr, Test, Value, Words};
-pub use field::{Field, Kind, TaskField, WorkflowField, shown_task_type};
+pub use field::{Field, Kind, TaskField, WorkflowField};
 pub(crate) use order::by_start;
 pub use order::{Direction, OrderBy, SortError, parse_order};
 pub use parser::{QueryError, parse_free_text, parse_query};

@@ -4,9 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use conductor_engine::Plan;
+use conductor_engine::{Plan, shown_task_type};
 use conductor_model::{TaskDef, TaskId, TaskRecord, Timestamp, WorkflowDef, WorkflowId, WorkflowRecord};
-use conductor_store::search::shown_task_type;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use conductor_engine::shown_task_type;
 use conductor_model::{TaskRecord, WorkflowRecord};
-use conductor_store::search::shown_task_type;
 use serde_json::{Map, Value, json};
 
 use super::load;

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use conductor_engine::shown_task_type;
 use conductor_model::{TaskId, TaskRecord, Timestamp, WorkflowId, WorkflowRecord};
-use conductor_store::search::shown_task_type;
 use serde::Serialize;
 use serde_json::Value;
 

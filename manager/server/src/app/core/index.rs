@@ -8,7 +8,7 @@ pub use queues::QueueView;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use conductor_model::definition::TaskType;
+use conductor_engine::{awaited_workflow, is_for_workers};
 use conductor_model::{AgentId, TaskId, TaskRecord, TaskStatus, TenantName, Timestamp, WorkflowId};
 use rustc_hash::FxHashMap;
 
@@ -339,15 +339,14 @@ impl Index {
 
 /// The workflow whose end an open task waits for.
 fn watched(task: &TaskRecord) -> Option<WorkflowId> {
-    let waits = task.task_type == TaskType::SubWorkflow && !task.status.is_terminal();
-    task.sub_workflow_id.filter(|_| waits)
+    awaited_workflow(task).filter(|_| !task.status.is_terminal())
 }
 
 /// Whether a worker or an agent has the task.
 fn is_out(task: &TaskRecord) -> bool {
     match &task.agent {
         Some(part) => part.assigned.is_some() && !task.status.is_terminal(),
-        None => task.status == TaskStatus::InProgress && task.task_type == TaskType::Simple,
+        None => task.status == TaskStatus::InProgress && is_for_workers(task),
     }
 }
 
@@ -367,7 +366,7 @@ fn place_of(task: &TaskRecord) -> Place {
             }),
             (None, false) => Place::Nowhere,
         },
-        None if task.task_type == TaskType::Simple => {
+        None if is_for_workers(task) => {
             let queue =
                 QueueKey { tenant: task.tenant.clone(), task_type: task.definition_name.clone(), domain: task.domain.clone() };
             match task.status {
