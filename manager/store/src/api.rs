@@ -177,6 +177,8 @@ pub struct OpenWorkflow {
     pub tenant: TenantName,
     /// Name of its definition.
     pub name: String,
+    /// When it was started.
+    pub created_at: Timestamp,
     /// When its own timeout is due.
     pub timer_at: Option<Timestamp>,
     /// 0 to 99.
@@ -193,6 +195,7 @@ impl From<&WorkflowRecord> for OpenWorkflow {
             id: record.id,
             tenant: record.tenant.clone(),
             name: record.name.clone(),
+            created_at: record.created_at,
             timer_at: record.timer_at,
             priority: record.priority,
             rate_limit_key: record.rate_limit_key.clone(),

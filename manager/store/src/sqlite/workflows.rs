@@ -278,7 +278,7 @@ pub(super) fn open(connection: &Connection) -> Result<Vec<OpenWorkflow>, StoreEr
     let mut statement = connection
         .prepare_cached(
             "SELECT id, tenant, name, timer_at, coalesce(body ->> '$.priority', 0), body ->> '$.rate_limit_key',
-                 coalesce(body ->> '$.rate_limited', 0)
+                 coalesce(body ->> '$.rate_limited', 0), created_at
              FROM workflow WHERE open = 1 ORDER BY id",
         )
         .during(OPERATION)?;
@@ -289,6 +289,7 @@ pub(super) fn open(connection: &Connection) -> Result<Vec<OpenWorkflow>, StoreEr
                 id: workflow_id(0, row.get_ref(0)?.as_blob()?)?,
                 tenant: name(1, row.get(1)?)?,
                 name: row.get(2)?,
+                created_at: Timestamp(row.get(7)?),
                 timer_at: timer.map(Timestamp),
                 priority: row.get(4)?,
                 rate_limit_key: row.get(5)?,

@@ -13,6 +13,7 @@ use conductor_model::{AgentId, TaskId, TaskRecord, TaskStatus, TenantName, Times
 use rustc_hash::FxHashMap;
 
 use super::limits::{Gates, LimitKey};
+use super::precedence::precedence;
 use super::timers::{Timer, Timers};
 use super::turns::Turns;
 
@@ -32,10 +33,10 @@ pub(super) struct ClassKey {
     pub(super) target: Option<AgentId>,
 }
 
-/// Order in a queue: higher priority first, then older (ids are drawn in order of time).
+/// Order in a queue: see [`precedence`]; then older (ids are drawn in order of time).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Rank {
-    priority: std::cmp::Reverse<u8>,
+    precedence: Timestamp,
     pub(super) task: TaskId,
 }
 
@@ -105,7 +106,7 @@ impl Index {
             return;
         }
         let place = place_of(task);
-        let rank = Rank { priority: std::cmp::Reverse(task.priority), task: task.id };
+        let rank = Rank { precedence: precedence(task.visible_at, task.priority), task: task.id };
         let (place, later) = match place {
             Place::Queue(_) | Place::Class(_) if task.visible_at > now => (Place::Nowhere, Some(place)),
             place => (place, None),

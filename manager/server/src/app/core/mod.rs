@@ -30,6 +30,7 @@ mod performing;
 mod placing;
 mod poll_data;
 mod polling;
+mod precedence;
 mod queues;
 mod removing;
 mod reports;
@@ -73,6 +74,7 @@ use self::limits::{LimitKey, Limits};
 use self::message::Answer;
 use self::performing::Performing;
 use self::polling::Polling;
+use self::precedence::precedence;
 use self::runs::Runs;
 use self::schedules::{ScheduleKey, Schedules};
 use crate::app::metrics::Metrics;
@@ -228,7 +230,7 @@ impl Core {
             if let Some(key) = open.rate_limit_key {
                 let line = turns::LineKey { tenant: open.tenant, name: open.name, key };
                 let standing = if open.rate_limited { turns::Standing::Waiting } else { turns::Standing::Going };
-                self.index.turns.observe(open.id, line, open.priority, standing);
+                self.index.turns.observe(open.id, line, precedence(open.created_at, open.priority), standing);
             }
         }
         for task in &work.tasks {

@@ -1,20 +1,20 @@
 //! Limits on running workflows (`rateLimitConfig` of a workflow definition): runs whose key comes to the same text share so
-//! many places. With policy QUEUE a run that finds none is started and held back: it has its turn when another ends, higher
-//! priority first, then older. With policy REJECT it is refused. So is, whatever the policy, going on again with a run that
+//! many places. With policy QUEUE a run that finds none is started and held back: it has its turn when another ends, in the order
+//! of [`precedence`]. With policy REJECT it is refused. So is, whatever the policy, going on again with a run that
 //! is over while there is no place (retry, restart, rerun): it had its turn. Derived from the workflow records, so that a restart
 //! changes nothing; the limit in force is that of the definition that the next run in line was started by.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
 use conductor_engine::{Plan, StartRequest};
 use conductor_model::definition::RateLimitPolicy;
-use conductor_model::{TenantName, WorkflowId, WorkflowRecord, WorkflowStatus};
+use conductor_model::{TenantName, Timestamp, WorkflowId, WorkflowRecord, WorkflowStatus};
 
 use super::Core;
 use super::follow_up::{FollowUp, NESTING_MAX};
 use super::message::CommandError;
+use super::precedence::precedence;
 
 /// What runs must share to be counted together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,8 +26,8 @@ pub(super) struct LineKey {
     pub(super) key: String,
 }
 
-/// Where a run waits in its line: higher priority first, then older.
-type Place = (Reverse<u8>, WorkflowId);
+/// Where a run waits in its line: its precedence, then older.
+type Place = (Timestamp, WorkflowId);
 
 /// Runs with a key: those that go on, and those that wait for their turn.
 #[derive(Debug, Default)]
@@ -57,9 +57,15 @@ pub(super) enum Standing {
 
 impl Turns {
     /// Takes note of how a run stands. Its line when somebody in it may have a turn now.
-    pub(super) fn observe(&mut self, id: WorkflowId, key: LineKey, priority: u8, standing: Standing) -> Option<LineKey> {
+    pub(super) fn observe(
+        &mut self,
+        id: WorkflowId,
+        key: LineKey,
+        precedence: Timestamp,
+        standing: Standing,
+    ) -> Option<LineKey> {
         let line = self.lines.entry(key.clone()).or_default();
-        let waiting = (Reverse(priority), id);
+        let waiting = (precedence, id);
         let had_place = line.going.contains(&id);
         match standing {
             Standing::Going => {
@@ -170,7 +176,7 @@ impl Core {
     /// Takes note of how a workflow stands in its line; who is next is followed up.
     pub(super) fn observe_turn(&mut self, record: &WorkflowRecord) {
         let Some((key, standing)) = standing(record) else { return };
-        if let Some(line) = self.index.turns.observe(record.id, key, record.priority, standing) {
+        if let Some(line) = self.index.turns.observe(record.id, key, precedence(record.created_at, record.priority), standing) {
             self.next_turn(&line);
         }
     }

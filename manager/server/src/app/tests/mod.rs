@@ -8,6 +8,7 @@ mod fitting_inputs;
 mod handed_over;
 mod limits;
 mod performing;
+mod precedence;
 mod queues;
 mod retention;
 mod schedules;

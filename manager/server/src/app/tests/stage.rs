@@ -122,9 +122,13 @@ impl Stage {
     }
 
     pub(super) fn start(&mut self, name: &str) -> WorkflowId {
+        self.start_with_priority(name, 0)
+    }
+
+    pub(super) fn start_with_priority(&mut self, name: &str, priority: u8) -> WorkflowId {
         let definition = self.store.workflow_def(&tenant(), name, None).unwrap().unwrap();
         let plan = Arc::new(compile(self.store.as_ref(), &tenant(), definition).unwrap().unwrap());
-        let request = StartRequest::new(WorkflowId(Uuid::now_v7()), tenant(), Map::new());
+        let request = StartRequest { priority, ..StartRequest::new(WorkflowId(Uuid::now_v7()), tenant(), Map::new()) };
         let idempotency = IdempotencyStrategy::Fail;
         self.ask(|reply| Message::Start(StartOrder { plan, request, idempotency, reply })).unwrap()
     }

@@ -32,21 +32,6 @@ async fn a_task_is_handed_out_once_whoever_polls() {
 }
 
 #[tokio::test]
-async fn of_tasks_that_wait_the_one_with_the_highest_priority_goes_first_however_young_it_is() {
-    let world = World::new();
-    world.define(json!([]), two_steps()).await;
-    for priority in [1, 7, 0, 7] {
-        let command = StartCommand { name: "two_steps".to_owned(), priority, ..StartCommand::default() };
-        world.app.start_workflow(&tenant(), command).await.unwrap();
-    }
-    let mut order = Vec::new();
-    while let Some(task) = world.poll("first").await {
-        order.push(task.priority);
-    }
-    assert_eq!(order, [7, 7, 1, 0]);
-}
-
-#[tokio::test]
 async fn a_long_poll_wakes_when_a_task_comes() {
     let world = World::new();
     world.define(json!([]), two_steps()).await;
