@@ -20,6 +20,8 @@ use crate::performers::Performers;
 pub const LEASE_INTERVAL_MS: i64 = 3_000;
 /// How long a lease lasts, in ms.
 pub const LEASE_MS: i64 = 12_000;
+/// How many requests one host gets at once: few, so that some wait.
+const REQUESTS_PER_HOST: usize = 2;
 
 /// The world as the core meets it.
 struct Played {
@@ -76,6 +78,7 @@ impl Manager {
             lease_interval_ms: LEASE_INTERVAL_MS,
             lease_ms: LEASE_MS,
             grace_ms: 1_000,
+            requests_per_host: REQUESTS_PER_HOST,
             outputs_dir: PathBuf::from("/nonexistent"),
         };
         let metrics = Metrics::register(&mut prometheus_client::registry::Registry::default());

@@ -109,6 +109,7 @@ impl App {
             lease_interval_ms: i64::try_from(settings.lease.interval_ms).unwrap_or(i64::MAX),
             lease_ms: i64::try_from(lease_ms).unwrap_or(i64::MAX),
             grace_ms: GRACE_MS,
+            requests_per_host: settings.limits.http_requests_per_host,
             outputs_dir: outputs_dir.clone(),
         };
         let performers = Performers::new(handle.clone(), script_launcher());

@@ -140,6 +140,12 @@ fn check(loaded: &Loaded<Settings>) -> Result<(), ConfigError> {
         let message = "needs broker.management_url, as in http://127.0.0.1:15672, by which users are made".to_owned();
         return wrong("broker.agent_accounts", message);
     }
+    if settings.limits.http_requests_per_host == 0 {
+        return wrong(
+            "limits.http_requests_per_host",
+            "is 0, so that no HTTP step would ever end; at least 1 is needed".to_owned(),
+        );
+    }
     if settings.data_dir.as_os_str().is_empty() {
         return wrong("data_dir", "is empty; expected a directory".to_owned());
     }
@@ -175,6 +181,16 @@ mod tests {
         let error = with(&open).unwrap_err().to_string();
         assert!(error.contains("tls.enabled") && error.contains("0.0.0.0:53333"), "{error}");
         assert!(with(&[("CONDUCTOR_LISTEN", "0.0.0.0:53333")]).is_ok());
+    }
+
+    #[test]
+    fn no_requests_at_all_are_refused_with_the_settings_origin() {
+        let error = with(&[("CONDUCTOR_LIMITS__HTTP_REQUESTS_PER_HOST", "0")]).unwrap_err().to_string();
+        for part in ["CONDUCTOR_LIMITS__HTTP_REQUESTS_PER_HOST", "limits.http_requests_per_host", "at least 1"] {
+            assert!(error.contains(part), "{error}");
+        }
+        let one = with(&[("CONDUCTOR_LIMITS__HTTP_REQUESTS_PER_HOST", "1")]).unwrap();
+        assert_eq!(one.settings.limits.http_requests_per_host, 1);
     }
 
     #[test]

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::BrokerUrl;
 
+/// Most requests to one host at once where nothing is set: a quarter of all, so that three slow hosts leave room for others.
+const HTTP_REQUESTS_PER_HOST: usize = 64;
+
 /// The manager's settings. `Default` is what an installed manager beside its own broker runs with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,7 +28,7 @@ pub struct Settings {
     pub broker: BrokerSettings,
     /// How agents keep their claim on tasks.
     pub lease: LeaseSettings,
-    /// Sizes and waits of the API.
+    /// Sizes, counts and waits.
     pub limits: LimitSettings,
     /// The event feed.
     pub feed: FeedSettings,
@@ -131,6 +134,9 @@ pub struct LimitSettings {
     pub poll_wait_ms: u64,
     /// Most listeners on the event feed at once.
     pub feed_listeners: usize,
+    /// Most requests of HTTP steps under way at once to one host and port. Those beyond wait for their turn, and hold up none to
+    /// other hosts. At least 1; there are never more than 256 to all hosts together.
+    pub http_requests_per_host: usize,
 }
 
 /// `[feed]`.
@@ -210,6 +216,7 @@ impl Default for LimitSettings {
             file_bytes: 1 << 30,
             poll_wait_ms: 60_000,
             feed_listeners: 256,
+            http_requests_per_host: HTTP_REQUESTS_PER_HOST,
         }
     }
 }

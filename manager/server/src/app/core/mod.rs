@@ -23,6 +23,7 @@ mod cordon;
 mod decide;
 mod fleet;
 mod follow_up;
+mod hosts;
 mod index;
 mod limits;
 mod message;
@@ -100,6 +101,8 @@ pub struct CoreSettings {
     pub lease_ms: i64,
     /// From TERM to KILL on the host, in ms.
     pub grace_ms: u64,
+    /// Most HTTP requests of steps under way to one host at once.
+    pub requests_per_host: usize,
     /// Where outputs lie that are too large for the broker, until the report that names them.
     pub outputs_dir: PathBuf,
 }

@@ -2,21 +2,22 @@
 //! [`Event::Performed`]. Derived from the records (`TaskRecord::performing`), after a decision and at start alike.
 //!
 //! The limits of a task definition hold for it as for other tasks: what would go beyond them is held back until the name's
-//! gate opens (see `limits`). What is under way counts as out.
+//! gate opens (see `limits`). What is under way counts as out. Requests to one host have a limit of their own (see `hosts`).
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use conductor_engine::{Event, PerformFailure, Sealed, WorkKind, is_limited, work_kind};
+use conductor_engine::{Event, PerformFailure, Sealed, ServerWork, WorkKind, is_limited, work_kind};
 use conductor_model::{TaskId, TaskRecord, WorkflowId};
 use rustc_hash::FxHashMap;
 use serde_json::Value;
 
 use super::Core;
+use super::hosts::Hosts;
 use super::limits::LimitKey;
 use super::message::Message;
-use crate::app::perform::Job;
+use crate::app::perform::{Job, authority};
 
 /// Scripts handed out at once: enough that no evaluating thread waits for the deciding one.
 const SCRIPTS_MAX: usize = 32;
@@ -48,17 +49,29 @@ pub struct Turn {
     pub turn: u32,
 }
 
+/// A piece that was handed out and not heard of yet.
+#[derive(Debug)]
+struct UnderWay {
+    turn: u32,
+    lane: WorkKind,
+    /// What it counts against.
+    limit: Option<LimitKey>,
+    host: Option<Arc<str>>,
+}
+
 /// See the module's text.
 #[derive(Debug, Default)]
 pub(super) struct Performing {
     waiting: HashMap<WorkKind, VecDeque<Turn>>,
-    /// Handed out and not heard of yet.
-    under_way: FxHashMap<TaskId, (u32, WorkKind, Option<LimitKey>)>,
+    under_way: FxHashMap<TaskId, UnderWay>,
     counts: HashMap<WorkKind, usize>,
     /// Held back by limits, the oldest first.
     held: HashMap<LimitKey, VecDeque<(WorkKind, Turn)>>,
     /// Let through, and not handed out yet.
     let_through: FxHashMap<TaskId, LimitKey>,
+    hosts: Hosts,
+    /// Requests that waited for their host and have a place there now. They go before all others.
+    called: VecDeque<Turn>,
 }
 
 impl Performing {
@@ -70,26 +83,28 @@ impl Performing {
     fn next(&mut self) -> Option<(WorkKind, Turn)> {
         LANES.into_iter().find_map(|lane| {
             let room = self.counts.get(&lane).copied().unwrap_or(0) < limit(lane);
-            let turn = room.then(|| self.waiting.get_mut(&lane)?.pop_front()).flatten()?;
-            Some((lane, turn))
+            let called = if lane == WorkKind::Request && room { self.called.pop_front() } else { None };
+            let next = || room.then(|| self.waiting.get_mut(&lane)?.pop_front()).flatten();
+            Some((lane, called.or_else(next)?))
         })
     }
 
-    fn begin(&mut self, lane: WorkKind, turn: Turn, limit: Option<LimitKey>) {
-        self.under_way.insert(turn.task, (turn.turn, lane, limit));
-        *self.counts.entry(lane).or_default() += 1;
+    fn begin(&mut self, task: TaskId, piece: UnderWay) {
+        *self.counts.entry(piece.lane).or_default() += 1;
+        self.under_way.insert(task, piece);
     }
 
     /// A piece was heard of; one of an earlier turn than the one under way changes nothing. Gives what it counted against.
     fn end(&mut self, task: TaskId, turn: Option<u32>) -> Option<LimitKey> {
-        let current = self.under_way.get(&task)?.0;
+        let current = self.under_way.get(&task)?.turn;
         if turn.is_some_and(|turn| turn != current) {
             return None;
         }
-        let (_, lane, limit) = self.under_way.remove(&task)?;
+        let UnderWay { lane, limit, host, .. } = self.under_way.remove(&task)?;
         if let Some(count) = self.counts.get_mut(&lane) {
             *count -= 1;
         }
+        self.called.extend(host.and_then(|host| self.hosts.leave(&host)));
         limit
     }
 
@@ -165,14 +180,13 @@ impl Core {
                 is_limited(record.task_type).then(key)
             });
             let let_through = self.performing.let_through.remove(&turn.task);
-            match limit {
-                Some(limit) => self.hand_out(lane, turn, limit),
-                None => {
-                    // It is not wanted any more: another may go in its place.
-                    if let Some(limit) = let_through {
-                        self.open_gate(&limit);
-                    }
-                }
+            if let Some(limit) = limit {
+                self.hand_out(lane, turn, limit);
+            }
+            // It is not wanted any more, or waits for something else now: others may have what was kept for it.
+            self.performing.called.extend(self.performing.hosts.turn_down(turn.task));
+            if let Some(limit) = let_through.filter(|_| !self.performing.under_way.contains_key(&turn.task)) {
+                self.open_gate(&limit);
             }
         }
     }
@@ -202,12 +216,20 @@ impl Core {
             None => run.server_work(turn.task),
         };
         let Some(work) = work else { return };
+        let host: Option<Arc<str>> = match &work {
+            ServerWork::Http(request) => authority(&request.uri).map(Arc::from),
+            ServerWork::Script { .. } | ServerWork::Publish { .. } => None,
+        };
+        let most = self.settings.requests_per_host;
+        if host.as_ref().is_some_and(|host| !self.performing.hosts.enter(host, turn, most)) {
+            return;
+        }
         performers.perform(Job { tenant, turn, work, secrets: secrets.into_inner() });
         if let Some(limit) = &limit {
             self.index.gates.count(&limit.tenant, &limit.name, true);
             self.handed_out(limit);
         }
-        self.performing.begin(lane, turn, limit);
+        self.performing.begin(turn.task, UnderWay { turn: turn.turn, lane, limit, host });
     }
 
     /// What was under way is not any more: its place is free.

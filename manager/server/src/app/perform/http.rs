@@ -29,6 +29,12 @@ pub(super) struct Requests {
     clients: Mutex<HashMap<u64, Client>>,
 }
 
+/// The server that a request goes to, as in `example.com:443`; `None` for a uri that cannot be called.
+pub(in crate::app) fn authority(uri: &str) -> Option<String> {
+    let url: Url = uri.parse().ok()?;
+    Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
+}
+
 impl Requests {
     /// Sends a request and reads the response: `{statusCode, reasonPhrase, headers, body}`.
     pub(super) async fn send(&self, request: HttpRequest) -> Result<Value, PerformFailure> {
@@ -184,6 +190,16 @@ mod tests {
     fn headers_are_named_as_people_write_them() {
         assert_eq!(title_case("content-type"), "Content-Type");
         assert_eq!(title_case("x-request-id"), "X-Request-Id");
+    }
+
+    #[test]
+    fn a_server_is_the_same_however_its_uris_are_written() {
+        for uri in ["https://Example.com/a", "https://u:p@example.com:443/b?c", "https://example.com#d"] {
+            assert_eq!(authority(uri).as_deref(), Some("example.com:443"), "{uri}");
+        }
+        assert_eq!(authority("http://example.com").as_deref(), Some("example.com:80"));
+        assert_eq!(authority("http://[::1]:8080/").as_deref(), Some("[::1]:8080"));
+        assert_eq!(authority("example.com"), None);
     }
 
     #[test]

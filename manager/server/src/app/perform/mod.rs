@@ -21,6 +21,7 @@ use super::core::{CoreHandle, Message, Turn};
 use super::{App, Inner};
 pub(super) use check::script_faults;
 use http::Requests;
+pub(in crate::app) use http::authority;
 pub use scripts::Scripts;
 pub use vault::{Vault, VaultError};
 

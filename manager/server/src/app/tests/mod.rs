@@ -6,6 +6,7 @@ mod events;
 mod failures;
 mod fitting_inputs;
 mod handed_over;
+mod hosts;
 mod limits;
 mod performing;
 mod precedence;

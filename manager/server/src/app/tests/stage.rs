@@ -73,6 +73,7 @@ impl Stage {
             lease_interval_ms: 15_000,
             lease_ms: 60_000,
             grace_ms: 5_000,
+            requests_per_host: 64,
             outputs_dir: PathBuf::from("/nonexistent"),
         };
         let metrics = Metrics::register(&mut prometheus_client::registry::Registry::default());
