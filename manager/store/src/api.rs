@@ -323,9 +323,14 @@ pub trait Store: Send + Sync + Debug {
     fn count_workflows(&self, tenant: &TenantName, filter: &WorkflowFilter, at_most: u64) -> Result<u64, StoreError>;
     /// Tasks, newest first.
     fn tasks(&self, tenant: &TenantName, filter: &TaskFilter, page: Page<TaskId>) -> Result<Vec<TaskRecord>, StoreError>;
-    /// Workflows of all tenants that ended before a moment, the earliest started first, at most `limit`. One that another
-    /// workflow waits for, or may still ask for, is not among them: its parent must be over too.
-    fn workflows_ended_before(&self, before: Timestamp, limit: usize) -> Result<Vec<(TenantName, WorkflowId)>, StoreError>;
+    /// Workflows of all tenants that ended with a status before a moment, in any order, at most `limit`. One that another
+    /// started as its own is not among them while that other is there: who looks at it looks at both.
+    fn workflows_ended_before(
+        &self,
+        status: WorkflowStatus,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(TenantName, WorkflowId)>, StoreError>;
     /// Searches workflows.
     fn search_workflows(
         &self,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use conductor_model::Timestamp;
+use conductor_model::{Timestamp, WorkflowStatus};
 use tokio::sync::watch;
 
 use super::{App, AppError};
@@ -20,20 +20,13 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 impl App {
     /// Removes workflows once they have been over for as long as the settings say, until `shutdown` turns true.
     pub(crate) async fn expire_workflows(self, mut shutdown: watch::Receiver<bool>) {
-        let days = i64::from(self.settings().retention.workflows_days);
-        if days == 0 {
-            return;
-        }
         loop {
-            let before = Timestamp(clock::now().0.saturating_sub(days.saturating_mul(DAY_MS)));
             let removed = tokio::select! {
                 _ = shutdown.wait_for(|stop| *stop) => return,
-                removed = self.remove_ended_before(before) => removed,
+                removed = self.remove_expired(clock::now()) => removed,
             };
-            match removed {
-                Ok(0) => {}
-                Ok(count) => tracing::info!(count, days, "workflows that ended long ago were removed"),
-                Err(error) => tracing::warn!(%error, "workflows that ended long ago could not be removed; trying again later"),
+            if let Err(error) = removed {
+                tracing::warn!(%error, "workflows that ended long ago could not be removed; trying again later");
             }
             tokio::select! {
                 _ = shutdown.wait_for(|stop| *stop) => return,
@@ -42,14 +35,29 @@ impl App {
         }
     }
 
-    /// Removes all workflows that ended before a moment, and says how many there were.
+    /// Removes all workflows that at a moment have been over for longer than the settings keep what ended as they did, and says
+    /// how many there were.
     ///
     /// # Errors
     /// When the store fails; what was removed before that stays removed.
-    pub(crate) async fn remove_ended_before(&self, before: Timestamp) -> Result<u64, AppError> {
+    pub(crate) async fn remove_expired(&self, now: Timestamp) -> Result<u64, AppError> {
+        let mut count = 0;
+        for status in WorkflowStatus::ALL {
+            let Some(days) = self.settings().retention.days(*status) else { continue };
+            let before = Timestamp(now.0.saturating_sub(i64::from(days).saturating_mul(DAY_MS)));
+            let removed = self.remove_ended_before(*status, before).await?;
+            if removed > 0 {
+                tracing::info!(count = removed, %status, days, "workflows that ended long ago were removed");
+            }
+            count += removed;
+        }
+        Ok(count)
+    }
+
+    async fn remove_ended_before(&self, status: WorkflowStatus, before: Timestamp) -> Result<u64, AppError> {
         let mut count = 0;
         loop {
-            let portion = self.read(move |store| store.workflows_ended_before(before, AT_ONCE_MAX)).await?;
+            let portion = self.read(move |store| store.workflows_ended_before(status, before, AT_ONCE_MAX)).await?;
             let mut removed = 0;
             for (tenant, workflow) in &portion {
                 match self.remove_workflow(tenant, *workflow).await {

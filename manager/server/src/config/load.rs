@@ -175,6 +175,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_over_is_kept_for_days_that_may_be_said_for_each_way_to_end() {
+        use conductor_model::WorkflowStatus as Status;
+        let given = [
+            ("CONDUCTOR_RETENTION__WORKFLOWS_DAYS", "30"),
+            ("CONDUCTOR_RETENTION__COMPLETED_DAYS", "7"),
+            ("CONDUCTOR_RETENTION__TERMINATED_DAYS", "0"),
+        ];
+        let days = with(&given).unwrap().settings.retention;
+        let days =
+            [Status::Completed, Status::Failed, Status::TimedOut, Status::Terminated, Status::Running].map(|s| days.days(s));
+        assert_eq!(days, [Some(7), Some(30), Some(30), None, None]);
+
+        let error = conductor_boot::report(&with(&[("CONDUCTOR_RETENTION__PAUSED_DAYS", "7")]).unwrap_err()).to_string();
+        for part in ["CONDUCTOR_RETENTION__PAUSED_DAYS", "retention.paused_days", "completed_days, failed_days"] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
     fn plain_text_is_for_loopback_alone() {
         assert!(with(&[("CONDUCTOR_TLS__ENABLED", "false")]).is_ok());
         let open = [("CONDUCTOR_TLS__ENABLED", "false"), ("CONDUCTOR_LISTEN", "0.0.0.0:53333")];

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use conductor_boot::LogSettings;
-use conductor_model::limits;
+use conductor_model::{WorkflowStatus, limits};
 use serde::{Deserialize, Serialize};
 
 use super::BrokerUrl;
@@ -153,6 +153,14 @@ pub struct FeedSettings {
 pub struct RetentionSettings {
     /// How many days a workflow is kept after its end, with its tasks and their logs. 0 = for ever.
     pub workflows_days: u32,
+    /// Instead of that, for workflows that ended as COMPLETED.
+    pub completed_days: Option<u32>,
+    /// Instead of that, for workflows that ended as FAILED.
+    pub failed_days: Option<u32>,
+    /// Instead of that, for workflows that ended as `TIMED_OUT`.
+    pub timed_out_days: Option<u32>,
+    /// Instead of that, for workflows that ended as TERMINATED.
+    pub terminated_days: Option<u32>,
 }
 
 /// `[auth]`.
@@ -229,7 +237,22 @@ impl Default for FeedSettings {
 
 impl Default for RetentionSettings {
     fn default() -> Self {
-        Self { workflows_days: 90 }
+        Self { workflows_days: 90, completed_days: None, failed_days: None, timed_out_days: None, terminated_days: None }
+    }
+}
+
+impl RetentionSettings {
+    /// How many days a workflow is kept that ended with a status; `None` = for ever, as is what is not over.
+    #[must_use]
+    pub fn days(&self, status: WorkflowStatus) -> Option<u32> {
+        let own = match status {
+            WorkflowStatus::Running | WorkflowStatus::Paused => return None,
+            WorkflowStatus::Completed => self.completed_days,
+            WorkflowStatus::Failed => self.failed_days,
+            WorkflowStatus::TimedOut => self.timed_out_days,
+            WorkflowStatus::Terminated => self.terminated_days,
+        };
+        Some(own.unwrap_or(self.workflows_days)).filter(|days| *days > 0)
     }
 }
 

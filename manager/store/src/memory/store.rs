@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use conductor_model::{
     FeedEntry, LogLine, LogStream, NodeInstance, PluginDigest, PluginName, PluginRecord, ScheduleRun, Snapshot, TaskDef,
-    TaskId, TaskRecord, TenantName, Timestamp, WorkflowDef, WorkflowId, WorkflowRecord,
+    TaskId, TaskRecord, TenantName, Timestamp, WorkflowDef, WorkflowId, WorkflowRecord, WorkflowStatus,
 };
 
 use super::state::State;
@@ -128,18 +128,16 @@ impl Store for MemoryStore {
         Ok(u64::try_from(count).unwrap_or(u64::MAX).min(at_most))
     }
 
-    fn workflows_ended_before(&self, before: Timestamp, limit: usize) -> Result<Vec<(TenantName, WorkflowId)>> {
+    fn workflows_ended_before(
+        &self,
+        status: WorkflowStatus,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(TenantName, WorkflowId)>> {
         let state = self.open()?;
-        let is_open = |id: &WorkflowId| state.workflows.get(id).is_some_and(|parent| !parent.status.is_terminal());
-        let mut ended: Vec<_> = state
-            .workflows
-            .values()
-            .filter(|row| row.status.is_terminal() && row.ended_at.is_some_and(|at| at < before))
-            .filter(|row| !row.parent_workflow_id.as_ref().is_some_and(is_open))
-            .map(|row| (row.created_at, row.tenant.clone(), row.id))
-            .collect();
-        ended.sort_by_key(|(created_at, _, id)| (*created_at, *id));
-        Ok(ended.into_iter().take(limit).map(|(_, tenant, id)| (tenant, id)).collect())
+        let ended = state.workflows.values().filter(|row| row.status == status && row.ended_at.is_some_and(|at| at < before));
+        let alone = ended.filter(|row| row.parent_workflow_id.is_none_or(|parent| !state.workflows.contains_key(&parent)));
+        Ok(alone.take(limit).map(|row| (row.tenant.clone(), row.id)).collect())
     }
 
     fn tasks(&self, tenant: &TenantName, filter: &TaskFilter, page: Page<TaskId>) -> Result<Vec<TaskRecord>> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use conductor_model::{
     FeedEntry, LogLine, NodeInstance, PluginDigest, PluginName, PluginRecord, ScheduleRun, Snapshot, TaskDef, TaskId,
-    TaskRecord, TenantName, Timestamp, WorkflowDef, WorkflowId, WorkflowRecord,
+    TaskRecord, TenantName, Timestamp, WorkflowDef, WorkflowId, WorkflowRecord, WorkflowStatus,
 };
 use rusqlite::Connection;
 
@@ -123,8 +123,13 @@ impl Store for SqliteStore {
         self.readers.read(|connection| workflows::count(connection, tenant, filter, at_most))
     }
 
-    fn workflows_ended_before(&self, before: Timestamp, limit: usize) -> Result<Vec<(TenantName, WorkflowId)>, StoreError> {
-        self.readers.read(|connection| workflows::ended_before(connection, before, limit))
+    fn workflows_ended_before(
+        &self,
+        status: WorkflowStatus,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(TenantName, WorkflowId)>, StoreError> {
+        self.readers.read(|connection| workflows::ended_before(connection, status, before, limit))
     }
 
     fn tasks(&self, tenant: &TenantName, filter: &TaskFilter, page: Page<TaskId>) -> Result<Vec<TaskRecord>, StoreError> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use conductor_model::{Snapshot, TenantName, Timestamp, WorkflowId, WorkflowRecord};
+use conductor_model::{Snapshot, TenantName, Timestamp, WorkflowId, WorkflowRecord, WorkflowStatus};
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use serde_json::Value;
@@ -300,21 +300,30 @@ pub(super) fn open(connection: &Connection) -> Result<Vec<OpenWorkflow>, StoreEr
     rows.collect::<Result<_, _>>().during(OPERATION)
 }
 
-/// Workflows that ended before a moment and whose parent, if any, is over too, the earliest started first.
+/// Workflows that ended with a status before a moment and whose parent, if any, is gone.
 ///
-/// Whatever ended before it was started before it, so that a range of places is all that is looked at.
+/// Whatever ended before it was started before it, so that in the index by status a range of places is all that is looked at,
+/// in that of each tenant: what is kept longer because it ended otherwise costs nothing.
 pub(super) fn ended_before(
     connection: &Connection,
+    status: WorkflowStatus,
     before: Timestamp,
     limit: usize,
 ) -> Result<Vec<(TenantName, WorkflowId)>, StoreError> {
     const OPERATION: &str = "find workflows that ended long ago";
-    let sql = "SELECT id, tenant FROM workflow WHERE place < (?1 << 20) AND open = 0 AND body ->> '$.ended_at' < ?1
-                   AND NOT EXISTS (SELECT 1 FROM workflow AS above WHERE above.id = workflow.parent AND above.open = 1)
-               ORDER BY place LIMIT ?2";
+    let sql = "WITH RECURSIVE owner (tenant) AS (
+                   SELECT min(tenant) FROM workflow
+                   UNION ALL
+                   SELECT (SELECT min(tenant) FROM workflow WHERE tenant > owner.tenant) FROM owner WHERE owner.tenant IS NOT NULL
+               )
+               SELECT ended.id, ended.tenant FROM owner CROSS JOIN workflow AS ended INDEXED BY workflow_by_status
+               ON ended.tenant = owner.tenant AND ended.status = ?1 AND ended.place < (?2 << 20)
+               WHERE ended.body ->> '$.ended_at' < ?2
+                   AND NOT EXISTS (SELECT 1 FROM workflow AS above WHERE above.id = ended.parent)
+               LIMIT ?3";
     let mut statement = connection.prepare_cached(sql).during(OPERATION)?;
     let found = statement
-        .query_map(params![before.0, rows(limit)], |row| {
+        .query_map(params![status.as_str(), before.0, rows(limit)], |row| {
             Ok((name(1, row.get(1)?)?, workflow_id(0, row.get_ref(0)?.as_blob()?)?))
         })
         .during(OPERATION)?;

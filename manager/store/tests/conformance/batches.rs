@@ -306,7 +306,7 @@ pub fn a_removed_workflow_leaves_nothing_behind(store: &dyn Store) {
     assert_eq!(store.load_run(gone.id).unwrap().unwrap().workflow, gone);
 }
 
-pub fn what_ended_long_ago_is_found_unless_something_above_it_goes_on(store: &dyn Store) {
+pub fn what_ended_long_ago_is_found_by_how_it_ended_unless_something_above_it_is_there(store: &dyn Store) {
     let over = |created: i64, ended: i64| {
         let mut over = workflow("deploy");
         over.status = WorkflowStatus::Completed;
@@ -316,17 +316,28 @@ pub fn what_ended_long_ago_is_found_unless_something_above_it_goes_on(store: &dy
     let (late, early, recent) = (over(2_000, 2_500), over(1_000, 9_000), over(8_000, 10_000));
     let mut goes_on = workflow("deploy");
     goes_on.created_at = Timestamp(500);
-    let (mut below, mut below_over) = (over(600, 700), over(600, 700));
+    let (mut below, mut below_over, mut left) = (over(600, 700), over(600, 700), over(600, 700));
     below.parent_workflow_id = Some(goes_on.id);
     below_over.parent_workflow_id = Some(early.id);
-    for record in [&late, &early, &recent, &goes_on, &below, &below_over] {
+    left.parent_workflow_id = Some(new_workflow_id());
+    let (mut failed, mut theirs) = (over(100, 200), over(100, 200));
+    failed.status = WorkflowStatus::Failed;
+    theirs.tenant = "other".parse().unwrap();
+    for record in [&late, &early, &recent, &goes_on, &below, &below_over, &left, &failed, &theirs] {
         stored(store, record, &[]);
     }
-    let found = |before: i64, limit: usize| store.workflows_ended_before(Timestamp(before), limit).unwrap();
-    let ids = |records: &[&WorkflowRecord]| records.iter().map(|record| (tenant(), record.id)).collect::<Vec<_>>();
-    assert_eq!(found(10_000, 9), ids(&[&below_over, &early, &late]));
-    assert_eq!(found(9_000, 9), ids(&[&below_over, &late]), "what ended at the moment itself is not before it");
-    assert_eq!(found(10_000, 2), ids(&[&below_over, &early]));
+    let found = |status: WorkflowStatus, before: i64, limit: usize| {
+        let found = store.workflows_ended_before(status, Timestamp(before), limit).unwrap();
+        found.into_iter().collect::<std::collections::BTreeSet<_>>()
+    };
+    let ids = |records: &[&WorkflowRecord]| records.iter().map(|record| (record.tenant.clone(), record.id)).collect();
+    let completed = WorkflowStatus::Completed;
+    assert_eq!(found(completed, 10_000, 9), ids(&[&left, &early, &late, &theirs]));
+    assert_eq!(found(completed, 9_000, 9), ids(&[&left, &late, &theirs]), "what ended at the moment itself is not before it");
+    assert_eq!(found(completed, 10_000, 2).len(), 2);
+    assert_eq!(found(WorkflowStatus::Failed, 10_000, 9), ids(&[&failed]));
+    store.commit(Batch { workflows_removed: vec![early.id], ..Batch::default() }).unwrap();
+    assert!(found(completed, 10_000, 9).contains(&(tenant(), below_over.id)), "it goes once what is above it is gone");
 }
 
 pub fn removed_tasks_are_gone_and_an_input_can_be_replaced(store: &dyn Store) {

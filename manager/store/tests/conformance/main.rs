@@ -45,7 +45,7 @@ cases! {
     batches::a_closed_store_refuses,
     batches::hand_outs_under_a_limit_are_kept_until_they_no_longer_count,
     batches::a_removed_workflow_leaves_nothing_behind,
-    batches::what_ended_long_ago_is_found_unless_something_above_it_goes_on,
+    batches::what_ended_long_ago_is_found_by_how_it_ended_unless_something_above_it_is_there,
     batches::removed_tasks_are_gone_and_an_input_can_be_replaced,
     batches::a_workflow_can_go_on_with_other_definitions,
     batches::tasks_change_without_their_workflow,
