@@ -1,9 +1,12 @@
 //! The arguments.
 
+mod definitions;
+
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
+pub use self::definitions::{DefinitionArgs, DefinitionsCommand};
 use crate::output::Format;
 
 const EXIT_CODES: &str = "Exit codes:
@@ -47,6 +50,12 @@ pub struct Common {
 pub enum Command {
     /// Store task and workflow definitions from JSON or YAML files.
     Apply(ApplyArgs),
+    /// What became of definitions: history, differences, locks.
+    #[command(visible_alias = "definition")]
+    Definitions {
+        #[command(subcommand)]
+        command: DefinitionsCommand,
+    },
     /// Start a workflow.
     Run(RunArgs),
     /// List workflows, look at one, steer one.

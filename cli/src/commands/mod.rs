@@ -2,6 +2,7 @@
 
 mod agents;
 mod apply;
+mod definitions;
 mod files;
 mod logs;
 mod node_instances;
@@ -25,6 +26,7 @@ pub async fn run(args: Args) -> Result<Exit, CliError> {
     let format = args.common.output;
     match args.command {
         Command::Apply(apply) => apply::run(&client, format, &apply).await,
+        Command::Definitions { command } => definitions::run(&client, format, command).await,
         Command::Run(run) => Box::pin(run::run(&client, format, run)).await,
         Command::Workflows(workflows) => Box::pin(workflows::run(&client, format, workflows)).await,
         Command::Tasks(tasks) => tasks::run(&client, format, tasks).await,

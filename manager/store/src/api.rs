@@ -9,9 +9,11 @@ use conductor_model::{
     Snapshot, TaskDef, TaskId, TaskRecord, TaskStatus, TenantName, Timestamp, WorkflowDef, WorkflowId, WorkflowRecord,
     WorkflowStatus,
 };
+use serde_json::Value;
 use thiserror::Error;
 
 use crate::document::{Document, DocumentKind, Putting};
+use crate::revision::{DefinitionKind, Revision};
 use crate::search::{Expr, Found, Search, TaskField, WorkflowField};
 
 /// Runs of one schedule that are kept.
@@ -31,6 +33,14 @@ pub enum StoreError {
     Exists {
         /// What.
         what: String,
+    },
+    /// The definition is locked.
+    #[error("the definition {} is locked", lock.name)]
+    Locked {
+        /// What it defines.
+        kind: DefinitionKind,
+        /// The lock.
+        lock: Box<Document>,
     },
     /// A node instance was changed since the caller read it.
     #[error("version {stored} is stored, the update was made from version {sent}")]
@@ -365,23 +375,43 @@ pub trait Store: Send + Sync + Debug {
     /// A task's log lines with `seq` above `after`, at most `limit`.
     fn logs(&self, tenant: &TenantName, task: TaskId, after: u64, limit: usize) -> Result<Vec<LogLine>, StoreError>;
 
-    /// Stores task definitions, new or again. All or none.
+    /// Stores task definitions, new or again. All or none. What changes one is kept as a revision, and fails with `Locked`
+    /// where a lock document has its name; who changed it and when is read from the definition.
     fn put_task_defs(&self, tenant: &TenantName, definitions: Vec<TaskDef>) -> Result<(), StoreError>;
     /// One task definition.
     fn task_def(&self, tenant: &TenantName, name: &str) -> Result<Option<TaskDef>, StoreError>;
     /// All task definitions, by name.
     fn task_defs(&self, tenant: &TenantName) -> Result<Vec<TaskDef>, StoreError>;
-    /// Removes one; false = there was none.
-    fn delete_task_def(&self, tenant: &TenantName, name: &str) -> Result<bool, StoreError>;
+    /// Removes one; false = there was none. Fails with `Locked` as storing it does.
+    fn delete_task_def(&self, tenant: &TenantName, name: &str, by: &str, at: Timestamp) -> Result<bool, StoreError>;
 
-    /// Stores workflow definitions, all or none. Without `overwrite`, one that exists makes it fail with `Exists`.
+    /// Stores workflow definitions, all or none, as task definitions. Without `overwrite`, one that exists makes it fail with
+    /// `Exists`.
     fn put_workflow_defs(&self, tenant: &TenantName, definitions: Vec<WorkflowDef>, overwrite: bool) -> Result<(), StoreError>;
     /// One workflow definition; the highest version where none is named.
     fn workflow_def(&self, tenant: &TenantName, name: &str, version: Option<i32>) -> Result<Option<WorkflowDef>, StoreError>;
     /// All workflow definitions, by name and version.
     fn workflow_defs(&self, tenant: &TenantName) -> Result<Vec<WorkflowDef>, StoreError>;
-    /// Removes one version; false = there was none.
-    fn delete_workflow_def(&self, tenant: &TenantName, name: &str, version: i32) -> Result<bool, StoreError>;
+    /// Removes one version; false = there was none. Fails with `Locked` as storing it does.
+    fn delete_workflow_def(
+        &self,
+        tenant: &TenantName,
+        name: &str,
+        version: i32,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// What was stored and removed under a name, the newest first: the last [`REVISIONS_KEPT`](crate::REVISIONS_KEPT) changes.
+    fn revisions(&self, tenant: &TenantName, kind: DefinitionKind, name: &str) -> Result<Vec<Revision>, StoreError>;
+    /// One of them, with what the definition said ([`unstamped`](crate::unstamped)); null where it was removed.
+    fn revision(
+        &self,
+        tenant: &TenantName,
+        kind: DefinitionKind,
+        name: &str,
+        number: u32,
+    ) -> Result<Option<(Revision, Value)>, StoreError>;
 
     /// Stores a plugin. The same name and version with another digest fails with `Exists`; false = the digest was there.
     fn put_plugin(&self, plugin: PluginRecord) -> Result<bool, StoreError>;

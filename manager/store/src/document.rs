@@ -21,6 +21,10 @@ pub enum DocumentKind {
     SchedulerRest,
     /// An agent whose user on the broker is to be removed.
     AccountToRemove,
+    /// That a task definition is neither overwritten nor removed, by whom and why (JSON).
+    TaskLock,
+    /// The same of a version of a workflow definition.
+    WorkflowLock,
 }
 
 impl DocumentKind {
@@ -36,6 +40,8 @@ impl DocumentKind {
             Self::AgentIdentity => "agent-identity",
             Self::SchedulerRest => "scheduler-rest",
             Self::AccountToRemove => "account-to-remove",
+            Self::TaskLock => "task-lock",
+            Self::WorkflowLock => "workflow-lock",
         }
     }
 }

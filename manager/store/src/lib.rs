@@ -8,10 +8,12 @@
 mod api;
 mod document;
 mod memory;
+mod revision;
 pub mod search;
 mod sqlite;
 
 pub use api::*;
 pub use document::{Document, DocumentKind, Putting};
 pub use memory::MemoryStore;
+pub use revision::{DefinitionKind, REVISIONS_KEPT, Revision, unstamped};
 pub use sqlite::{OpenError, SqliteStore};

@@ -4,6 +4,7 @@
 //! what their reader takes. A process-wide TLS provider must be there before [`Client::new`]: [`install_tls_provider`].
 
 mod agents;
+mod definitions;
 mod enrolment;
 mod error;
 mod events;
@@ -20,6 +21,7 @@ mod tasks;
 mod workflows;
 
 pub use agents::AgentView;
+pub use definitions::{DifferenceView, LockView, RevisionView};
 pub use enrolment::NewEnrolmentToken;
 pub use error::{ClientError, Refusal};
 pub use events::{EventQuery, EventStream};

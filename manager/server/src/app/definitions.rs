@@ -76,7 +76,8 @@ impl App {
     /// Stores task definitions, new or again; all or none.
     ///
     /// # Errors
-    /// `definition-invalid` with every fault (paths begin with `[i].`), also for a plugin or operation that is not there.
+    /// `definition-invalid` with every fault (paths begin with `[i].`), also for a plugin or operation that is not there;
+    /// `definition-locked`.
     pub async fn put_task_defs(&self, tenant: &TenantName, definitions: Vec<TaskDef>, by: &str) -> Result<(), AppError> {
         let (owner, by) = (tenant.clone(), by.to_owned());
         let faults = self
@@ -107,7 +108,7 @@ impl App {
     /// Stores workflow definitions; all or none.
     ///
     /// # Errors
-    /// `definition-invalid` with every fault; `exists` without `overwrite`.
+    /// `definition-invalid` with every fault; `exists` without `overwrite`; `definition-locked`.
     pub async fn put_workflow_defs(
         &self,
         tenant: &TenantName,
@@ -152,10 +153,10 @@ impl App {
     /// Removes a task definition. Workflows that run keep theirs.
     ///
     /// # Errors
-    /// `not-found`.
-    pub async fn delete_task_def(&self, tenant: &TenantName, name: &str) -> Result<(), AppError> {
-        let (owner, id) = (tenant.clone(), name.to_owned());
-        let was_there = self.read(move |store| store.delete_task_def(&owner, &id)).await?;
+    /// `not-found`; `definition-locked`.
+    pub async fn delete_task_def(&self, tenant: &TenantName, name: &str, by: &str) -> Result<(), AppError> {
+        let (owner, id, by) = (tenant.clone(), name.to_owned(), by.to_owned());
+        let was_there = self.read(move |store| store.delete_task_def(&owner, &id, &by, clock::now())).await?;
         self.definitions_changed();
         if was_there { Ok(()) } else { Err(AppError::not_found("task definition", name)) }
     }
@@ -163,10 +164,10 @@ impl App {
     /// Removes a version of a workflow definition. Workflows that run keep theirs.
     ///
     /// # Errors
-    /// `not-found`.
-    pub async fn delete_workflow_def(&self, tenant: &TenantName, name: &str, version: i32) -> Result<(), AppError> {
-        let (owner, id) = (tenant.clone(), name.to_owned());
-        let was_there = self.read(move |store| store.delete_workflow_def(&owner, &id, version)).await?;
+    /// `not-found`; `definition-locked`.
+    pub async fn delete_workflow_def(&self, tenant: &TenantName, name: &str, version: i32, by: &str) -> Result<(), AppError> {
+        let (owner, id, by) = (tenant.clone(), name.to_owned(), by.to_owned());
+        let was_there = self.read(move |store| store.delete_workflow_def(&owner, &id, version, &by, clock::now())).await?;
         self.definitions_changed();
         if was_there { Ok(()) } else { Err(AppError::not_found("workflow definition", format!("{name} version {version}"))) }
     }

@@ -107,6 +107,7 @@ impl From<StoreError> for AppError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Exists { what } => Self::conflict("exists", format!("{what} exists already")),
+            StoreError::Locked { kind, lock } => super::revisions::refusal(kind, *lock),
             StoreError::StaleVersion { stored, sent } => Self::conflict(
                 "stale-version",
                 format!(

@@ -1,6 +1,7 @@
 //! The store in memory: for tests and simulations. It keeps the same promises as the others, save surviving the process.
 
 mod batch;
+mod definitions;
 mod documents;
 mod filter;
 mod search;

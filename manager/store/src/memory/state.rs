@@ -8,8 +8,10 @@ use conductor_model::{
     AgentId, AgentRecord, FeedEntry, LogLine, NodeInstance, PluginRecord, Schedule, ScheduleRun, Snapshot, TaskDef, TaskId,
     TaskRecord, TenantName, Timestamp, WorkflowDef, WorkflowId, WorkflowRecord,
 };
+use serde_json::Value;
 
-use crate::{Document, DocumentKind, LimitedStart, OutboxMessage, SCHEDULE_RUNS_KEPT};
+use crate::revision::RevisionKey;
+use crate::{Document, DocumentKind, LimitedStart, OutboxMessage, Revision, SCHEDULE_RUNS_KEPT};
 
 /// Everything, behind one lock.
 #[derive(Debug, Default)]
@@ -38,6 +40,8 @@ pub(super) struct State {
     pub(super) logs: BTreeMap<(TaskId, u64), (TenantName, LogLine)>,
     pub(super) task_defs: BTreeMap<(TenantName, String), TaskDef>,
     pub(super) workflow_defs: BTreeMap<(TenantName, String, i32), WorkflowDef>,
+    /// In order of time.
+    pub(super) revisions: BTreeMap<RevisionKey, Vec<(Revision, Value)>>,
     /// In order of arrival.
     pub(super) plugins: Vec<PluginRecord>,
     pub(super) node_instances: BTreeMap<(TenantName, String), NodeInstance>,

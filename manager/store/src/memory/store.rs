@@ -1,6 +1,5 @@
 //! The trait on memory.
 
-use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,12 +9,14 @@ use conductor_model::{
     TaskId, TaskRecord, TenantName, Timestamp, WorkflowDef, WorkflowId, WorkflowRecord, WorkflowStatus,
 };
 
+use serde_json::Value;
+
 use super::state::State;
 use super::{filter, search};
 use crate::search::{Expr, Found, Search, TaskField, WorkflowField};
 use crate::{
-    Batch, Document, DocumentKind, Done, OpenWork, OpenWorkflow, Page, Putting, Store, StoreError, StoredRun, TaskFilter,
-    WorkflowFilter,
+    Batch, DefinitionKind, Document, DocumentKind, Done, OpenWork, OpenWorkflow, Page, Putting, Revision, Store, StoreError,
+    StoredRun, TaskFilter, WorkflowFilter,
 };
 
 /// Keeps everything in this process's memory. Answers of [`Store::submit`] come on the caller's own thread.
@@ -211,11 +212,7 @@ impl Store for MemoryStore {
     }
 
     fn put_task_defs(&self, tenant: &TenantName, definitions: Vec<TaskDef>) -> Result<()> {
-        let mut state = self.open()?;
-        for definition in definitions {
-            state.task_defs.insert((tenant.clone(), definition.name.clone()), definition);
-        }
-        Ok(())
+        self.open()?.put_task_defs(tenant, definitions)
     }
 
     fn task_def(&self, tenant: &TenantName, name: &str) -> Result<Option<TaskDef>> {
@@ -228,23 +225,12 @@ impl Store for MemoryStore {
         Ok(own.map(|(_, definition)| definition.clone()).collect())
     }
 
-    fn delete_task_def(&self, tenant: &TenantName, name: &str) -> Result<bool> {
-        Ok(self.open()?.task_defs.remove(&(tenant.clone(), name.to_owned())).is_some())
+    fn delete_task_def(&self, tenant: &TenantName, name: &str, by: &str, at: Timestamp) -> Result<bool> {
+        self.open()?.delete_task_def(tenant, name, by, at)
     }
 
     fn put_workflow_defs(&self, tenant: &TenantName, definitions: Vec<WorkflowDef>, overwrite: bool) -> Result<()> {
-        let mut state = self.open()?;
-        let mut added = BTreeMap::new();
-        for definition in definitions {
-            let key = (tenant.clone(), definition.name.clone(), definition.version);
-            if !overwrite && (state.workflow_defs.contains_key(&key) || added.contains_key(&key)) {
-                let what = format!("workflow definition {} version {}", definition.name, definition.version);
-                return Err(StoreError::Exists { what });
-            }
-            added.insert(key, definition);
-        }
-        state.workflow_defs.append(&mut added);
-        Ok(())
+        self.open()?.put_workflow_defs(tenant, definitions, overwrite)
     }
 
     fn workflow_def(&self, tenant: &TenantName, name: &str, version: Option<i32>) -> Result<Option<WorkflowDef>> {
@@ -260,8 +246,22 @@ impl Store for MemoryStore {
         Ok(own.map(|(_, definition)| definition.clone()).collect())
     }
 
-    fn delete_workflow_def(&self, tenant: &TenantName, name: &str, version: i32) -> Result<bool> {
-        Ok(self.open()?.workflow_defs.remove(&(tenant.clone(), name.to_owned(), version)).is_some())
+    fn delete_workflow_def(&self, tenant: &TenantName, name: &str, version: i32, by: &str, at: Timestamp) -> Result<bool> {
+        self.open()?.delete_workflow_def(tenant, name, version, by, at)
+    }
+
+    fn revisions(&self, tenant: &TenantName, kind: DefinitionKind, name: &str) -> Result<Vec<Revision>> {
+        Ok(self.open()?.revisions(tenant, kind, name))
+    }
+
+    fn revision(
+        &self,
+        tenant: &TenantName,
+        kind: DefinitionKind,
+        name: &str,
+        number: u32,
+    ) -> Result<Option<(Revision, Value)>> {
+        Ok(self.open()?.revision(tenant, kind, name, number))
     }
 
     fn put_plugin(&self, plugin: PluginRecord) -> Result<bool> {

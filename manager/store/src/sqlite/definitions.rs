@@ -1,23 +1,49 @@
-//! Task and workflow definitions.
+//! Task and workflow definitions. Each change of one is noted as a revision; one that is locked is not changed.
 
-use conductor_model::{TaskDef, TenantName, WorkflowDef};
+use conductor_model::{TaskDef, TenantName, Timestamp, WorkflowDef};
 use rusqlite::{Connection, params};
+use serde_json::Value;
 
 use super::codec::to_json;
-use super::rows;
-use crate::StoreError;
+use super::{revisions, rows};
+use crate::revision::{Change, Definition, change};
+use crate::{DefinitionKind, Revision, StoreError};
 
 const TASK: &str = "task definition";
 const WORKFLOW: &str = "workflow definition";
 
 pub(super) fn put_tasks(connection: &Connection, tenant: &TenantName, definitions: &[TaskDef]) -> Result<(), StoreError> {
     for definition in definitions {
+        let before = task(connection, tenant, &definition.name)?;
+        if !note(connection, tenant, definition, before.as_ref(), 1)? {
+            continue;
+        }
         let sql = "INSERT INTO task_def (tenant, name, body) VALUES (?1, ?2, ?3)
                    ON CONFLICT (tenant, name) DO UPDATE SET body = excluded.body";
         let body = to_json(TASK, definition)?;
         rows::execute(connection, TASK, sql, params![tenant.as_str(), definition.name, body])?;
     }
     Ok(())
+}
+
+/// Notes what storing a definition changes, unless its lock forbids it; false = there is nothing to store.
+fn note<D: Definition>(
+    connection: &Connection,
+    tenant: &TenantName,
+    definition: &D,
+    before: Option<&D>,
+    version: i32,
+) -> Result<bool, StoreError> {
+    let lock = revisions::lock_of(connection, tenant, D::KIND, definition.name(), version)?;
+    match change(definition, before, lock)? {
+        Change::None => return Ok(false),
+        Change::Stamps => {}
+        Change::Revision(said) => {
+            let revision = Revision::of(definition);
+            revisions::add(connection, tenant, D::KIND, definition.name(), &revision, &said)?;
+        }
+    }
+    Ok(true)
 }
 
 pub(super) fn task(connection: &Connection, tenant: &TenantName, name: &str) -> Result<Option<TaskDef>, StoreError> {
@@ -29,9 +55,22 @@ pub(super) fn tasks(connection: &Connection, tenant: &TenantName) -> Result<Vec<
     rows::all(connection, TASK, "SELECT body FROM task_def WHERE tenant = ?1 ORDER BY name", [tenant.as_str()])
 }
 
-pub(super) fn delete_task(connection: &Connection, tenant: &TenantName, name: &str) -> Result<bool, StoreError> {
+pub(super) fn delete_task(
+    connection: &Connection,
+    tenant: &TenantName,
+    name: &str,
+    by: &str,
+    at: Timestamp,
+) -> Result<bool, StoreError> {
+    if task(connection, tenant, name)?.is_none() {
+        return Ok(false);
+    }
+    revisions::refuse_locked(connection, tenant, DefinitionKind::Task, name, 1)?;
     let sql = "DELETE FROM task_def WHERE tenant = ?1 AND name = ?2";
-    rows::execute(connection, TASK, sql, params![tenant.as_str(), name]).map(|count| count > 0)
+    rows::execute(connection, TASK, sql, params![tenant.as_str(), name])?;
+    let removal = Revision::removal(None, by, at);
+    revisions::add(connection, tenant, DefinitionKind::Task, name, &removal, &Value::Null)?;
+    Ok(true)
 }
 
 pub(super) fn put_workflows(
@@ -41,19 +80,18 @@ pub(super) fn put_workflows(
     overwrite: bool,
 ) -> Result<(), StoreError> {
     for definition in definitions {
-        let sql = if overwrite {
-            "INSERT INTO workflow_def (tenant, name, version, body) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (tenant, name, version) DO UPDATE SET body = excluded.body"
-        } else {
-            "INSERT INTO workflow_def (tenant, name, version, body) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (tenant, name, version) DO NOTHING"
-        };
-        let body = to_json(WORKFLOW, definition)?;
-        let values = params![tenant.as_str(), definition.name, definition.version, body];
-        if rows::execute(connection, WORKFLOW, sql, values)? == 0 {
+        let before = workflow(connection, tenant, &definition.name, Some(definition.version))?;
+        if !overwrite && before.is_some() {
             let what = format!("workflow definition {} version {}", definition.name, definition.version);
             return Err(StoreError::Exists { what });
         }
+        if !note(connection, tenant, definition, before.as_ref(), definition.version)? {
+            continue;
+        }
+        let sql = "INSERT INTO workflow_def (tenant, name, version, body) VALUES (?1, ?2, ?3, ?4)
+                   ON CONFLICT (tenant, name, version) DO UPDATE SET body = excluded.body";
+        let body = to_json(WORKFLOW, definition)?;
+        rows::execute(connection, WORKFLOW, sql, params![tenant.as_str(), definition.name, definition.version, body])?;
     }
     Ok(())
 }
@@ -79,7 +117,16 @@ pub(super) fn delete_workflow(
     tenant: &TenantName,
     name: &str,
     version: i32,
+    by: &str,
+    at: Timestamp,
 ) -> Result<bool, StoreError> {
+    if workflow(connection, tenant, name, Some(version))?.is_none() {
+        return Ok(false);
+    }
+    revisions::refuse_locked(connection, tenant, DefinitionKind::Workflow, name, version)?;
     let sql = "DELETE FROM workflow_def WHERE tenant = ?1 AND name = ?2 AND version = ?3";
-    rows::execute(connection, WORKFLOW, sql, params![tenant.as_str(), name, version]).map(|count| count > 0)
+    rows::execute(connection, WORKFLOW, sql, params![tenant.as_str(), name, version])?;
+    let removal = Revision::removal(Some(version), by, at);
+    revisions::add(connection, tenant, DefinitionKind::Workflow, name, &removal, &Value::Null)?;
+    Ok(true)
 }

@@ -22,6 +22,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 6, sql: include_str!("../../migrations/0006_schedules.sql") },
     Migration { number: 7, sql: include_str!("../../migrations/0007_failed_tasks.sql") },
     Migration { number: 8, sql: include_str!("../../migrations/0008_open_tasks.sql") },
+    Migration { number: 9, sql: include_str!("../../migrations/0009_revisions.sql") },
 ];
 
 /// Brings the database up to this program's version, all steps or none.

@@ -19,6 +19,7 @@ mod outbox;
 mod payload;
 mod plugins;
 mod readers;
+mod revisions;
 mod rows;
 mod schedules;
 mod search;

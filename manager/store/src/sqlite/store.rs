@@ -8,6 +8,7 @@ use conductor_model::{
     TaskRecord, TenantName, Timestamp, WorkflowDef, WorkflowId, WorkflowRecord, WorkflowStatus,
 };
 use rusqlite::Connection;
+use serde_json::Value;
 
 use super::codec::During;
 use super::counters::Counter;
@@ -15,12 +16,13 @@ use super::open::OpenError;
 use super::readers::Readers;
 use super::writer::{Job, Writer};
 use super::{
-    agents, batch, definitions, documents, feed, limited_starts, logs, node_instances, open, outbox, plugins, schedules,
-    search, tasks, tokens, workflows,
+    agents, batch, definitions, documents, feed, limited_starts, logs, node_instances, open, outbox, plugins, revisions,
+    schedules, search, tasks, tokens, workflows,
 };
 use crate::search::{Expr, Found, Search, TaskField, WorkflowField};
 use crate::{
-    Batch, Document, DocumentKind, Done, OpenWork, Page, Putting, Store, StoreError, StoredRun, TaskFilter, WorkflowFilter,
+    Batch, DefinitionKind, Document, DocumentKind, Done, OpenWork, Page, Putting, Revision, Store, StoreError, StoredRun,
+    TaskFilter, WorkflowFilter,
 };
 
 /// Keeps everything in one SQLite file.
@@ -200,9 +202,9 @@ impl Store for SqliteStore {
         self.readers.read(|connection| definitions::tasks(connection, tenant))
     }
 
-    fn delete_task_def(&self, tenant: &TenantName, name: &str) -> Result<bool, StoreError> {
-        let (tenant, name) = (tenant.clone(), name.to_owned());
-        self.writer.call(move |connection| definitions::delete_task(connection, &tenant, &name))
+    fn delete_task_def(&self, tenant: &TenantName, name: &str, by: &str, at: Timestamp) -> Result<bool, StoreError> {
+        let (tenant, name, by) = (tenant.clone(), name.to_owned(), by.to_owned());
+        self.writer.call(move |connection| definitions::delete_task(connection, &tenant, &name, &by, at))
     }
 
     fn put_workflow_defs(&self, tenant: &TenantName, definitions: Vec<WorkflowDef>, overwrite: bool) -> Result<(), StoreError> {
@@ -218,9 +220,30 @@ impl Store for SqliteStore {
         self.readers.read(|connection| definitions::workflows(connection, tenant))
     }
 
-    fn delete_workflow_def(&self, tenant: &TenantName, name: &str, version: i32) -> Result<bool, StoreError> {
-        let (tenant, name) = (tenant.clone(), name.to_owned());
-        self.writer.call(move |connection| definitions::delete_workflow(connection, &tenant, &name, version))
+    fn delete_workflow_def(
+        &self,
+        tenant: &TenantName,
+        name: &str,
+        version: i32,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (tenant, name, by) = (tenant.clone(), name.to_owned(), by.to_owned());
+        self.writer.call(move |connection| definitions::delete_workflow(connection, &tenant, &name, version, &by, at))
+    }
+
+    fn revisions(&self, tenant: &TenantName, kind: DefinitionKind, name: &str) -> Result<Vec<Revision>, StoreError> {
+        self.readers.read(|connection| revisions::list(connection, tenant, kind, name))
+    }
+
+    fn revision(
+        &self,
+        tenant: &TenantName,
+        kind: DefinitionKind,
+        name: &str,
+        number: u32,
+    ) -> Result<Option<(Revision, Value)>, StoreError> {
+        self.readers.read(|connection| revisions::get(connection, tenant, kind, name, number))
     }
 
     fn put_plugin(&self, plugin: PluginRecord) -> Result<bool, StoreError> {

@@ -13,8 +13,8 @@ pub fn task_definitions_are_stored_replaced_listed_and_removed(store: &dyn Store
     store.put_task_defs(&tenant(), vec![slow.clone()]).unwrap();
     assert_eq!(store.task_def(&tenant(), "echo").unwrap(), Some(slow.clone()));
     assert_eq!(store.task_defs(&tenant()).unwrap(), [slow, task_def("zip")]);
-    assert!(store.delete_task_def(&tenant(), "zip").unwrap());
-    assert!(!store.delete_task_def(&tenant(), "zip").unwrap());
+    assert!(store.delete_task_def(&tenant(), "zip", "ops", Timestamp(9)).unwrap());
+    assert!(!store.delete_task_def(&tenant(), "zip", "ops", Timestamp(9)).unwrap());
     assert!(store.task_def(&tenant(), "zip").unwrap().is_none());
 }
 
@@ -26,8 +26,8 @@ pub fn workflow_definitions_have_versions(store: &dyn Store) {
     let listed = store.workflow_defs(&tenant()).unwrap();
     let listed: Vec<_> = listed.iter().map(|definition| (definition.name.as_str(), definition.version)).collect();
     assert_eq!(listed, [("build", 1), ("deploy", 9), ("deploy", 10)]);
-    assert!(store.delete_workflow_def(&tenant(), "deploy", 10).unwrap());
-    assert!(!store.delete_workflow_def(&tenant(), "deploy", 10).unwrap());
+    assert!(store.delete_workflow_def(&tenant(), "deploy", 10, "ops", Timestamp(9)).unwrap());
+    assert!(!store.delete_workflow_def(&tenant(), "deploy", 10, "ops", Timestamp(9)).unwrap());
     assert_eq!(version(None), Some(9));
 }
 

@@ -141,8 +141,8 @@ pub fn nobody_sees_another_tenants_rows(store: &dyn Store) {
     };
     assert_eq!(seen(&tenant()), [false; 17]);
     assert_eq!(seen(&other_tenant()), [true; 17]);
-    assert!(!store.delete_task_def(&tenant(), "echo").unwrap());
-    assert!(!store.delete_workflow_def(&tenant(), "deploy", 1).unwrap());
+    assert!(!store.delete_task_def(&tenant(), "echo", "ops", Timestamp(9)).unwrap());
+    assert!(!store.delete_workflow_def(&tenant(), "deploy", 1, "ops", Timestamp(9)).unwrap());
     assert!(!store.delete_plugin(&tenant(), &plugin.digest).unwrap());
     instance.tenant = tenant();
     assert!(store.update_node_instance(instance).unwrap().is_none());

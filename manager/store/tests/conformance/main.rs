@@ -6,6 +6,7 @@ mod catalogue;
 mod feed_and_logs;
 mod fixtures;
 mod lists;
+mod revisions;
 mod search;
 mod sqlite;
 
@@ -61,6 +62,10 @@ cases! {
     catalogue::task_definitions_are_stored_replaced_listed_and_removed,
     catalogue::workflow_definitions_have_versions,
     catalogue::an_existing_workflow_definition_stops_all_of_a_request,
+    revisions::each_change_of_a_definition_is_kept_with_when_and_by_whom,
+    revisions::what_is_stored_again_as_it_is_is_no_change,
+    revisions::the_oldest_revisions_go,
+    revisions::what_is_locked_is_neither_changed_nor_removed,
     catalogue::a_plugin_version_belongs_to_one_digest,
     catalogue::the_last_uploaded_plugin_is_the_one_without_a_version,
     catalogue::node_instances_are_changed_only_from_their_newest_version,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use conductor_store::{Batch, OpenError, SqliteStore, Store};
+use conductor_store::{Batch, DefinitionKind, OpenError, SqliteStore, Store, unstamped};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -48,6 +48,32 @@ fn everything_is_there_again_after_a_restart() {
     assert_eq!(work.agents, [agent("agent-1")]);
     assert_eq!((work.last_outbox_id, work.last_feed_id), (2, 1));
     assert_eq!(store.logs(&tenant(), one.id, 0, 10).unwrap().len(), 1);
+}
+
+#[test]
+fn what_was_defined_before_there_were_revisions_is_the_first_one() {
+    let file = file();
+    let mut definitions = vec![workflow_def("deploy", 1), workflow_def("deploy", 2)];
+    // The second version was stored first.
+    for (definition, at) in definitions.iter_mut().zip([20, 10]) {
+        (definition.update_time, definition.updated_by) = (Some(at), Some("ann".to_owned()));
+    }
+    {
+        let store = SqliteStore::open(&file.path).unwrap();
+        store.put_workflow_defs(&tenant(), definitions.clone(), false).unwrap();
+        store.put_task_defs(&tenant(), vec![task_def("echo")]).unwrap();
+    }
+    let before = "DROP TABLE revision; DELETE FROM migration WHERE number = 9";
+    Connection::open(&file.path).unwrap().execute_batch(before).unwrap();
+    let store = SqliteStore::open(&file.path).unwrap();
+    let found = store.revisions(&tenant(), DefinitionKind::Workflow, "deploy").unwrap();
+    let found: Vec<_> = found.iter().map(|found| (found.number, found.version, found.at.0, found.by.as_str())).collect();
+    assert_eq!(found, [(2, Some(1), 20, "ann"), (1, Some(2), 10, "ann")]);
+    let (_, said) = store.revision(&tenant(), DefinitionKind::Workflow, "deploy", 2).unwrap().unwrap();
+    assert_eq!(said, unstamped(&definitions[0]).unwrap());
+    assert_eq!(store.revisions(&tenant(), DefinitionKind::Task, "echo").unwrap().len(), 1);
+    store.put_workflow_defs(&tenant(), definitions, true).unwrap();
+    assert_eq!(store.revisions(&tenant(), DefinitionKind::Workflow, "deploy").unwrap().len(), 2, "they are as they were");
 }
 
 #[test]

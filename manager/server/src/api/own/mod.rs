@@ -2,6 +2,7 @@
 
 mod agents;
 mod cordon;
+mod definitions;
 mod enrolment;
 mod events;
 mod install;
@@ -21,6 +22,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .merge(agents::routes())
         .merge(cordon::routes())
+        .merge(definitions::routes())
         .merge(enrolment::routes())
         .merge(plugins::routes())
         .merge(tasks::routes())

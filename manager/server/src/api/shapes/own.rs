@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use utoipa::ToSchema;
 
-use super::Object;
+use super::{Object, Value};
 
 /// An agent.
 #[derive(ToSchema)]
@@ -110,4 +110,75 @@ pub(in crate::api) struct Domain {
     task_type: String,
     /// Absent = those that poll without a domain.
     domain: Option<String>,
+}
+
+/// What a definition defines.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(in crate::api) enum DefinitionKind {
+    Task,
+    Workflow,
+}
+
+/// One accepted change of a definition.
+#[derive(ToSchema)]
+pub(in crate::api) struct Revision {
+    /// From 1, in order of time, over all versions of the name.
+    number: u32,
+    /// Absent = a task definition.
+    version: Option<i32>,
+    at: i64,
+    /// The name of a token.
+    by: String,
+    /// Whether the definition was removed, not stored.
+    deleted: bool,
+}
+
+/// One accepted change of a definition, with what was stored.
+#[derive(ToSchema)]
+pub(in crate::api) struct WholeRevision {
+    number: u32,
+    /// Absent = a task definition.
+    version: Option<i32>,
+    at: i64,
+    /// The name of a token.
+    by: String,
+    /// Whether the definition was removed, not stored.
+    deleted: bool,
+    definition: Option<Object>,
+}
+
+/// How two states of a definition differ.
+#[derive(ToSchema)]
+pub(in crate::api) struct Difference {
+    /// Absent = there was nothing before.
+    from: Option<String>,
+    to: String,
+    changes: Vec<PatchOperation>,
+}
+
+/// An operation of a JSON Patch (RFC 6902).
+#[derive(ToSchema)]
+pub(in crate::api) struct PatchOperation {
+    /// add, remove or replace.
+    op: String,
+    /// A JSON Pointer.
+    path: String,
+    /// What is there now.
+    value: Option<Value>,
+    /// What was there before.
+    before: Option<Value>,
+}
+
+/// That a definition is neither to be overwritten by something else nor removed.
+#[derive(ToSchema)]
+pub(in crate::api) struct DefinitionLock {
+    kind: DefinitionKind,
+    name: String,
+    /// Absent = a task definition.
+    version: Option<i32>,
+    /// Who locked it: the name of a token.
+    by: String,
+    at: i64,
+    reason: Option<String>,
 }

@@ -40,6 +40,7 @@ async fn answers_are_what_the_description_says() {
     let schedule = json!({ "name": "s", "cronExpression": "* * * * * *", "startWorkflowRequest": { "name": "w" } });
     house.json("POST", "/api/scheduler/schedules", schedule).await.expect(200);
     house.send("PUT", "/api/environment/stage", "test").await.expect(200);
+    house.send("PUT", "/api/v1/definitions/workflow/w/lock", "").await.expect(200);
     let task = task["taskId"].as_str().unwrap();
     house.send("POST", &format!("/api/tasks/{task}/log"), "a line").await.expect(200);
     house.get("/api/tasks/poll/u?workerid=w").await.expect(200);
@@ -86,6 +87,10 @@ async fn answers_are_what_the_description_says() {
         ("/api/admin/queues", "/api/admin/queues".to_owned()),
         ("/api/v1/domain", "/api/v1/domain?taskType=t&domains=a".to_owned()),
         ("/api/v1/agents", "/api/v1/agents".to_owned()),
+        ("/api/v1/definitions/{kind}/{name}/revisions", "/api/v1/definitions/task/t/revisions".to_owned()),
+        ("/api/v1/definitions/{kind}/{name}/revisions/{number}", "/api/v1/definitions/workflow/w/revisions/1".to_owned()),
+        ("/api/v1/definitions/{kind}/{name}/diff", "/api/v1/definitions/workflow/w/diff?from=1&to=v1".to_owned()),
+        ("/api/v1/definitions/locks", "/api/v1/definitions/locks".to_owned()),
         ("/api/v1/plugins", "/api/v1/plugins".to_owned()),
         ("/api/v1/tasks/{id}/logs", format!("/api/v1/tasks/{task}/logs")),
         ("/api/v1/tasks/{id}/placement", format!("/api/v1/tasks/{task}/placement")),

@@ -17,6 +17,7 @@ mod packages;
 mod pages;
 mod plugins;
 mod rehearsal;
+mod revisions;
 pub(super) mod sample;
 mod scheduler;
 mod synchronous;

@@ -173,7 +173,7 @@ fn the_schedules_of_a_tenant_rest_together_over_restarts_and_disturb_nobody_else
 fn a_workflow_that_cannot_be_started_is_noted_and_the_schedule_goes_on() {
     let mut stage = ready();
     put(&mut stage, &json!({ "cronExpression": "0/10 * * * * *" }));
-    stage.store.delete_workflow_def(&tenant(), "one", 1).unwrap();
+    stage.store.delete_workflow_def(&tenant(), "one", 1, "test", Timestamp(0)).unwrap();
     stage.handle.tell(Message::DefinitionsChanged);
     for _ in 0..2 {
         stage.pass_ms(10_000);

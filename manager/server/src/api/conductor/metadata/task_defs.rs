@@ -25,7 +25,8 @@ async fn list(State(state): State<ApiState>, caller: Caller) -> Result<Json<Vec<
 /// Stores task definitions, new or again; all or none.
 #[utoipa::path(post, path = "/api/metadata/taskdefs", tag = "metadata",
     request_body(content = Vec<crate::api::bodies::TaskDefinition>, description = "Task definitions. One with the key `agent` runs on agents"),
-    responses((status = 200, description = "Stored"), (status = 400, description = "Nothing was stored; validationErrors says why")))]
+    responses((status = 200, description = "Stored"), (status = 400, description = "Nothing was stored; validationErrors says why"),
+        (status = 409, description = "Nothing was stored: one of them is locked")))]
 async fn put_all(
     State(state): State<ApiState>,
     caller: Caller,
@@ -36,7 +37,8 @@ async fn put_all(
 
 /// Changes a task definition that is there.
 #[utoipa::path(put, path = "/api/metadata/taskdefs", tag = "metadata", request_body(content = crate::api::bodies::TaskDefinition, description = "A task definition"),
-    responses((status = 200, description = "Stored"), (status = 400, description = "Invalid"), (status = 404, description = "There is none of this name")))]
+    responses((status = 200, description = "Stored"), (status = 400, description = "Invalid"), (status = 404, description = "There is none of this name"),
+        (status = 409, description = "It is locked")))]
 async fn update(
     State(state): State<ApiState>,
     caller: Caller,
@@ -55,9 +57,10 @@ async fn get(State(state): State<ApiState>, caller: Caller, Path(name): Path<Str
 
 /// Removes a task definition. Running workflows keep theirs.
 #[utoipa::path(delete, path = "/api/metadata/taskdefs/{name}", tag = "metadata", params(("name" = String, Path)),
-    responses((status = 200, description = "Removed"), (status = 404, description = "There is none of this name")))]
+    responses((status = 200, description = "Removed"), (status = 404, description = "There is none of this name"),
+        (status = 409, description = "It is locked")))]
 async fn delete(State(state): State<ApiState>, caller: Caller, Path(name): Path<String>) -> Result<(), ApiError> {
-    Ok(state.app.delete_task_def(&caller.tenant, &name).await?)
+    Ok(state.app.delete_task_def(&caller.tenant, &name, &caller.name).await?)
 }
 
 async fn existing(state: &ApiState, caller: &Caller, name: String) -> Result<TaskDef, ApiError> {

@@ -44,7 +44,7 @@ async fn list(State(state): State<ApiState>, caller: Caller) -> Result<Json<Vec<
     params(("overwrite" = Option<bool>, Query, description = "Replace a version that exists")),
     request_body(content = crate::api::bodies::WorkflowDefinition, description = "A workflow definition"),
     responses((status = 200, description = "Stored"), (status = 400, description = "Nothing was stored; validationErrors says why"),
-        (status = 409, description = "This version exists")))]
+        (status = 409, description = "This version exists, or it is locked")))]
 async fn create(
     State(state): State<ApiState>,
     caller: Caller,
@@ -60,7 +60,8 @@ async fn create(
 #[utoipa::path(put, path = "/api/metadata/workflow", tag = "metadata",
     request_body(content = Vec<crate::api::bodies::WorkflowDefinition>, description = "Workflow definitions"),
     responses((status = 200, body = Bulk, description = "bulkSuccessfulResults names what was stored, bulkErrorResults says of each other why not"),
-        (status = 400, description = "Nothing was stored; validationErrors says why")))]
+        (status = 400, description = "Nothing was stored; validationErrors says why"),
+        (status = 409, description = "Nothing was stored: what is there is locked")))]
 async fn put_all(
     State(state): State<ApiState>,
     caller: Caller,
@@ -69,17 +70,22 @@ async fn put_all(
     let (mut stored, mut errors) = (Vec::new(), BTreeMap::<String, String>::new());
     for definition in &definitions {
         let Caller { tenant, name: by, .. } = &caller;
-        match state.app.put_workflow_defs(tenant, vec![definition.clone()], true, by).await {
-            Ok(()) => stored.push(definition.name.clone()),
+        let message = match state.app.put_workflow_defs(tenant, vec![definition.clone()], true, by).await {
+            Ok(()) => {
+                stored.push(definition.name.clone());
+                continue;
+            }
             Err(AppError::Invalid { violations, .. }) => {
                 let faults: Vec<_> = violations.iter().map(|fault| format!("{} {}", fault.path, fault.message)).collect();
-                let message = format!("version {}: {}", definition.version, faults.join("; "));
-                // Several versions share a name.
-                let before = errors.entry(definition.name.clone()).or_default();
-                *before = if before.is_empty() { message } else { format!("{before}; {message}") };
+                format!("version {}: {}", definition.version, faults.join("; "))
             }
+            // It is locked; others need not be.
+            Err(AppError::Conflict { message, .. }) => message,
             Err(error) => return Err(error.into()),
-        }
+        };
+        // Several versions share a name.
+        let before = errors.entry(definition.name.clone()).or_default();
+        *before = if before.is_empty() { message } else { format!("{before}; {message}") };
     }
     if stored.is_empty() {
         // Says all that is wrong, with its place.
@@ -119,7 +125,8 @@ async fn get(
 /// Removes one version of a workflow definition. Running workflows keep theirs.
 #[utoipa::path(delete, path = "/api/metadata/workflow/{name}/{version}", tag = "metadata",
     params(("name" = String, Path), ("version" = i32, Path)),
-    responses((status = 200, description = "Removed"), (status = 404, description = "There is none")))]
+    responses((status = 200, description = "Removed"), (status = 404, description = "There is none"),
+        (status = 409, description = "It is locked")))]
 async fn delete(
     State(state): State<ApiState>,
     caller: Caller,
@@ -128,7 +135,7 @@ async fn delete(
     let version: i32 = version
         .parse()
         .map_err(|_| ApiError::bad_request("version-invalid", format!("version {version:?} is not a whole number")))?;
-    Ok(state.app.delete_workflow_def(&caller.tenant, &name, version).await?)
+    Ok(state.app.delete_workflow_def(&caller.tenant, &name, version, &caller.name).await?)
 }
 
 fn shown(name: &str, version: Option<i32>) -> String {
