@@ -224,6 +224,69 @@ fn ten_thousand_rounds_cost_the_same_each() {
 }
 
 #[test]
+fn a_loop_whose_condition_never_becomes_false_ends_with_a_reason() {
+    let body = json!([{"name": "t", "taskReferenceName": "t", "type": "NOOP"}]);
+    let step = looping(body, json!({"loopCondition": "true", "inputParameters": {"keepLastN": 1}}));
+    let mut run = super::bare::Bare::start(super::harness::snapshot(json!({"tasks": [step]}), json!([])));
+    let mut rounds = 0;
+    while run.run.workflow().status == WorkflowStatus::Running {
+        rounds += 1;
+        let task = run.run.latest("lp").unwrap().id;
+        run.event(Event::Performed { task, turn: rounds, result: Ok(json!(true)) });
+    }
+    assert_eq!(rounds, 20_000);
+    let lp = run.run.latest("lp").unwrap();
+    assert_eq!((lp.status, run.run.workflow().status), (TaskStatus::FailedWithTerminalError, WorkflowStatus::Failed));
+    let reason = lp.reason.as_deref().unwrap();
+    for part in ["20000 rounds", "`maxIterations`", "up to 100000"] {
+        assert!(reason.contains(part), "{reason}");
+    }
+}
+
+#[test]
+fn a_step_says_itself_how_many_rounds_it_may_make() {
+    let own = json!({"loopCondition": "true", "maxIterations": 2});
+    let mut story = start(json!([looping(json!([simple("t")]), own)]));
+    story.complete("t", json!({}));
+    story.perform("lp", json!(true));
+    story.restart();
+    story.complete("t__2", json!({}));
+    story.perform("lp", json!(true));
+    assert_eq!((story.task("lp").status, story.status()), (TaskStatus::FailedWithTerminalError, WorkflowStatus::Failed));
+    assert!(story.task("lp").reason.as_ref().unwrap().contains("after 2 rounds"), "{:?}", story.task("lp").reason);
+    let enough = json!({"loopCondition": "true", "maxIterations": 2});
+    let mut story = start(json!([looping(json!([simple("t")]), enough)]));
+    story.complete("t", json!({}));
+    story.perform("lp", json!(true));
+    story.complete("t__2", json!({}));
+    story.perform("lp", json!(false));
+    assert_eq!(story.status(), WorkflowStatus::Completed, "so many it may make");
+}
+
+#[test]
+fn a_list_with_more_elements_than_rounds_are_allowed_is_not_begun() {
+    let body = json!([{"name": "t", "taskReferenceName": "t", "type": "NOOP"}]);
+    let over = |items: Value, more: Value| {
+        let mut step = looping(body.clone(), json!({"items": "${workflow.input.list}", "inputParameters": {"keepLastN": 1}}));
+        for (key, value) in more.as_object().unwrap() {
+            step[key] = value.clone();
+        }
+        Story::start(json!({"tasks": [step]}), json!([]), json!({"list": items}))
+    };
+    let story = over(json!(["a", "b", "c"]), json!({"maxIterations": 2}));
+    assert_eq!(story.tasks(), ["lp FAILED_WITH_TERMINAL_ERROR"]);
+    assert!(story.task("lp").reason.as_ref().unwrap().contains("3 elements"), "{:?}", story.task("lp").reason);
+    let story = over(json!(vec![0; 100_001]), json!({}));
+    assert!(story.task("lp").reason.as_ref().unwrap().contains("more than 100000"), "{:?}", story.task("lp").reason);
+    assert_eq!(over(json!(["a", "b", "c"]), json!({"maxIterations": 3})).status(), WorkflowStatus::Completed);
+    // A condition may end it before the list does.
+    let mut story = over(json!(["a", "b", "c"]), json!({"maxIterations": 2, "loopCondition": "true"}));
+    story.perform("lp", json!(true));
+    story.perform("lp", json!(false));
+    assert_eq!(story.status(), WorkflowStatus::Completed);
+}
+
+#[test]
 fn definitions_of_loops() {
     let faults = |step: Value| -> Vec<String> {
         super::harness::violations(json!({"tasks": [step]}))
@@ -233,6 +296,10 @@ fn definitions_of_loops() {
     };
     assert!(faults(counted(json!([]))).join(" ").contains("tasks[0].loopOver: must have at least one step"));
     assert!(faults(looping(json!([simple("t")]), json!({}))).join(" ").contains("tasks[0].loopCondition"));
+    for rounds in [0, 100_001] {
+        let found = faults(looping(json!([simple("t")]), json!({"loopCondition": "c", "maxIterations": rounds})));
+        assert_eq!(found, ["tasks[0].maxIterations: must be 1 to 100000"]);
+    }
     assert!(faults(counted(json!([simple("t"), simple("t__2")]))).join(" ").contains("what a round of `t` is called"));
     let join = json!({"name": "j", "taskReferenceName": "j", "type": "JOIN", "joinOn": ["t"]});
     let outside = super::harness::violations(json!({"tasks": [counted(json!([simple("t")])), join]}));

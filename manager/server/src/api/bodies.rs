@@ -82,6 +82,8 @@ pub(super) struct Step {
     optional: Option<bool>,
     permissive: Option<bool>,
     start_delay: Option<i64>,
+    /// DO_WHILE: most rounds, 1 to 100000.
+    max_iterations: Option<u32>,
 }
 
 /// A task definition. Those with the key `agent` run on agents.

@@ -97,6 +97,9 @@ pub struct WorkflowTask {
     /// DO_WHILE: the steps of a round.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub loop_over: Vec<Arc<WorkflowTask>>,
+    /// DO_WHILE: most rounds; one more fails the step. Ours; absent = the engine's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_iterations: Option<u32>,
     /// DO_WHILE: a list, or an expression that comes to one; a round for each element.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "is_default")]
     pub items: Value,
