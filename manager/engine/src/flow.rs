@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::document::Scope;
 use crate::ending::Ending;
 use crate::event::Catalogue;
-use crate::expression::{Budget, TooLarge};
+use crate::expression::{Budget, Unresolved};
 use crate::frame::{Next, Site};
 use crate::plan::{BlockId, BlockPlace, Kind};
 use crate::run::Run;
@@ -289,11 +289,14 @@ pub fn domain_of(listed: &str, definition_name: &str, catalogue: &dyn Catalogue)
 /// The workflow's output: its parameters resolved, else the output of its last task.
 ///
 /// # Errors
-/// When it becomes too large.
-pub(crate) fn output(run: &Run) -> Result<Value, TooLarge> {
+/// When it becomes too large, or the workflow has done well and an expression finds nothing and must. Of one that did not do
+/// well, not all steps were reached, and why it failed is to be told.
+pub(crate) fn output(run: &Run) -> Result<Value, Unresolved> {
     if let Some(template) = &run.plan.output {
         let scope = Scope { run, own_id: None, own_input: None };
-        return template.resolve(&scope, &mut Budget::new(GATHERED_BYTES_MAX));
+        let strict = run.is_strict() && run.workflow.status == WorkflowStatus::Completed;
+        let mut budget = Budget::new(GATHERED_BYTES_MAX).strict(strict);
+        return template.resolve(&scope, &mut budget).map_err(|error| error.below("outputParameters"));
     }
     let last = last_of(run, BlockId(0)).or_else(|| run.state.all().next_back().map(|(_, record)| record));
     Ok(last.map_or_else(|| Value::Object(Map::new()), |record| Value::clone(&record.output)))

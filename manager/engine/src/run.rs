@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::decision::Decision;
 use crate::document::Scope;
 use crate::event::{Context, Event, Refusal, StartRequest};
-use crate::expression::{Budget, TooLarge};
+use crate::expression::{Budget, Template, Unresolved};
 use crate::frame::{Frames, Site};
 use crate::kept::Kept;
 use crate::plan::{Node, Plan};
@@ -144,15 +144,18 @@ impl Run {
     /// A step's input: its parameters resolved, and what they lack filled from the definition's template.
     ///
     /// # Errors
-    /// When it becomes larger than a task's payload may be.
-    pub(crate) fn resolve_input(&self, site: Site, own_id: TaskId) -> Result<Map<String, Value>, TooLarge> {
-        let mut budget = Budget::new(TASK_PAYLOAD_BYTES_MAX);
+    /// When it becomes larger than a task's payload may be, or an expression of the step finds nothing and must.
+    pub(crate) fn resolve_input(&self, site: Site, own_id: TaskId) -> Result<Map<String, Value>, Unresolved> {
+        let mut budget = Budget::new(TASK_PAYLOAD_BYTES_MAX).strict(self.is_strict());
         let scope = Scope { run: self, own_id: Some(own_id), own_input: None };
         let node = self.node(site);
-        let mut input = match node.input.resolve(&scope, &mut budget)? {
+        let own = node.input.resolve(&scope, &mut budget).map_err(|error| error.below("inputParameters"))?;
+        let mut input = match own {
             Value::Object(map) => map,
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
         };
+        // The task definition's own: it serves workflows that are not strict, and fills only what is not there.
+        let mut budget = budget.strict(false);
         let template = node.input_template.as_ref().map(|template| template.resolve(&scope, &mut budget)).transpose()?;
         if let Some(Value::Object(template)) = template {
             fill(&mut input, template);
@@ -170,11 +173,18 @@ impl Run {
     /// A text beside the input, resolved; `None` = the step has none.
     ///
     /// # Errors
-    /// When it becomes larger than a task's payload may be.
-    pub(crate) fn resolve_text(&self, site: Site, field: &str, own_id: TaskId) -> Result<Option<Value>, TooLarge> {
+    /// When it becomes larger than a task's payload may be, or an expression in it finds nothing and must.
+    pub(crate) fn resolve_text(&self, site: Site, field: &str, own_id: TaskId) -> Result<Option<Value>, Unresolved> {
         let scope = Scope { run: self, own_id: Some(own_id), own_input: None };
         let template = self.node(site).text(field);
-        template.map(|template| template.resolve(&scope, &mut Budget::new(TASK_PAYLOAD_BYTES_MAX))).transpose()
+        let mut budget = Budget::new(TASK_PAYLOAD_BYTES_MAX).strict(self.is_strict());
+        let resolve = |template: &Template| template.resolve(&scope, &mut budget).map_err(|error| error.below(field));
+        template.map(resolve).transpose()
+    }
+
+    /// Whether expressions must find something.
+    pub(crate) fn is_strict(&self) -> bool {
+        self.plan.snapshot().workflow.strict_expressions
     }
 }
 

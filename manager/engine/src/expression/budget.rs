@@ -13,6 +13,8 @@ pub(crate) struct Budget {
     max: usize,
     /// How deep inside lists and objects the next value will stand.
     level: usize,
+    /// Whether an expression must find something.
+    strict: bool,
 }
 
 /// More was brought in than allowed.
@@ -31,7 +33,17 @@ pub(crate) enum TooLarge {
 
 impl Budget {
     pub fn new(max: usize) -> Self {
-        Self { left: max, max, level: 0 }
+        Self { left: max, max, level: 0, strict: false }
+    }
+
+    /// The same, where an expression must find something if `strict` says so.
+    pub fn strict(self, strict: bool) -> Self {
+        Self { strict, ..self }
+    }
+
+    /// Whether an expression must find something.
+    pub fn is_strict(&self) -> bool {
+        self.strict
     }
 
     /// Takes what a value needs.

@@ -6,6 +6,8 @@
 //! - `$${x}` is the plain text `${x}`. Expressions may be nested, `${a.output.${b.output.key}}`: the inner ones first.
 //! - In a filter, `@` is the value that is looked at. `$` would be the whole document, which a step does not have at hand: an
 //!   expression within says it, `[?(@.n > ${workflow.input.n})]`.
+//! - Where that is asked for, an expression that finds nothing is a fault ([`Unresolved::Missing`]). A null that is there is
+//!   found; a wildcard or a filter always finds a list.
 //! - Values that an expression brings in are not searched for expressions again.
 //!
 //! Texts are read once, when a definition is compiled ([`Template`]); resolving only looks up.
@@ -20,9 +22,9 @@ mod template;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use budget::{Budget, TooLarge};
+pub(crate) use budget::Budget;
 pub use payload::{PayloadFault, resolve_payload};
-pub(crate) use template::{Template, TemplateFault, as_text, escaped};
+pub(crate) use template::{Template, TemplateFault, Unresolved, as_text, escaped};
 
 use std::borrow::Cow;
 

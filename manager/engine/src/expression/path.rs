@@ -11,6 +11,8 @@ use super::function::{Function, element};
 /// A path into a [`Document`].
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Path {
+    /// As it is written.
+    pub text: String,
     /// `workflow`, `task` or a reference.
     pub root: String,
     /// The plain steps at its beginning: most paths have no others.
@@ -37,7 +39,7 @@ impl Path {
         if root.is_empty() {
             return Err(format!("`${{{text}}}` does not begin with a name; write `workflow` or a task reference name first"));
         }
-        let mut path = Self { root: root.to_owned(), segments: Vec::new(), query: None, function: None };
+        let mut path = Self { text: text.to_owned(), root: root.to_owned(), segments: Vec::new(), query: None, function: None };
         if let Some(call) = Call::at_the_end_of(left).map_err(|fault| format!("`${{{text}}}` is not a path: {fault}"))? {
             let function = Function::parse(call.name, call.arguments);
             path.function = Some(function.map_err(|fault| format!("`${{{text}}}` is not a path: {fault}"))?);

@@ -1,10 +1,11 @@
 //! JSON with expressions in its texts, read once and resolved often.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
+use std::fmt::{self, Display, Write as _};
 
 use conductor_model::limits::JSON_DEPTH_MAX;
 use serde_json::{Map, Value};
+use thiserror::Error;
 
 use super::Document;
 use super::budget::{Budget, TooLarge};
@@ -43,6 +44,32 @@ pub(crate) struct TemplateFault {
     pub at: String,
     /// What is wrong.
     pub message: String,
+}
+
+/// Why a template has no value.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum Unresolved {
+    /// Its expressions bring in too much.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+    /// An expression that must find something found nothing.
+    #[error("{at} is to be `${{{expression}}}`, and nothing is there")]
+    Missing {
+        /// Where the expression stands, as [`TemplateFault::at`] says it.
+        at: String,
+        /// What stands between its braces.
+        expression: String,
+    },
+}
+
+impl Unresolved {
+    /// The same, seen from where `step` leads to the template.
+    pub fn below(self, step: impl Display) -> Self {
+        match self {
+            Self::Missing { at, expression } => Self::Missing { at: format!("{step}{at}"), expression },
+            too_large @ Self::TooLarge(_) => too_large,
+        }
+    }
 }
 
 impl Template {
@@ -128,25 +155,31 @@ impl Template {
     }
 
     /// The value with every expression looked up in `document`. What they bring in is taken from `budget`.
-    pub fn resolve(&self, document: &dyn Document, budget: &mut Budget) -> Result<Value, TooLarge> {
+    pub fn resolve(&self, document: &dyn Document, budget: &mut Budget) -> Result<Value, Unresolved> {
         Ok(match self {
             Self::Literal(value) => value.clone(),
             Self::Exact(expression) => {
-                let value = expression.find(document, budget)?.unwrap_or(Value::Null);
+                let value = expression.find(document, budget)?;
                 budget.take(&value)?;
                 value
             }
             Self::Text(parts) => Value::String(join(parts, document, budget)?),
             Self::List(list) => {
                 budget.enter();
-                let list = list.iter().map(|template| template.resolve(document, budget)).collect::<Result<_, _>>()?;
+                let elements = list.iter().enumerate();
+                let list = elements
+                    .map(|(at, template)| template.resolve(document, budget).map_err(|error| error.below(Step::Index(at))))
+                    .collect::<Result<_, _>>()?;
                 budget.leave();
                 Value::Array(list)
             }
             Self::Map(map) => {
                 budget.enter();
-                let members = map.iter().map(|(key, template)| Ok((key.clone(), template.resolve(document, budget)?)));
-                let members = members.collect::<Result<_, _>>()?;
+                let members = map.iter().map(|(key, template)| {
+                    let value = template.resolve(document, budget).map_err(|error| error.below(Step::Key(key)))?;
+                    Ok((key.clone(), value))
+                });
+                let members = members.collect::<Result<_, Unresolved>>()?;
                 budget.leave();
                 Value::Object(members)
             }
@@ -183,11 +216,19 @@ impl Template {
 }
 
 impl Expression {
-    fn find(&self, document: &dyn Document, budget: &mut Budget) -> Result<Option<Value>, TooLarge> {
-        Ok(match self {
-            Self::Fixed(path) => path.find(document),
-            Self::Nested(parts) => Path::parse(&join(parts, document, budget)?).ok().and_then(|path| path.find(document)),
-        })
+    /// What it leads to. Nothing there comes to null, unless it must find something.
+    fn find(&self, document: &dyn Document, budget: &mut Budget) -> Result<Value, Unresolved> {
+        let (found, text) = match self {
+            Self::Fixed(path) => (path.find(document), Cow::Borrowed(path.text.as_str())),
+            Self::Nested(parts) => {
+                let text = join(parts, document, budget)?;
+                (Path::parse(&text).ok().and_then(|path| path.find(document)), Cow::Owned(text))
+            }
+        };
+        match found {
+            None if budget.is_strict() => Err(Unresolved::Missing { at: String::new(), expression: text.into_owned() }),
+            found => Ok(found.unwrap_or(Value::Null)),
+        }
     }
 
     fn visit(&self, trail: &[Step<'_>], visit: &mut dyn FnMut(&str, &dyn Fn() -> String)) {
@@ -213,13 +254,13 @@ fn visit_parts(parts: &[Part], trail: &[Step<'_>], visit: &mut dyn FnMut(&str, &
     }
 }
 
-fn join(parts: &[Part], document: &dyn Document, budget: &mut Budget) -> Result<String, TooLarge> {
+fn join(parts: &[Part], document: &dyn Document, budget: &mut Budget) -> Result<String, Unresolved> {
     let mut out = String::new();
     for part in parts {
         match part {
             Part::Text(text) => out.push_str(text),
             Part::Expression(expression) => {
-                let value = expression.find(document, budget)?.unwrap_or(Value::Null);
+                let value = expression.find(document, budget)?;
                 let text = as_text(&value);
                 budget.take_bytes(text.len())?;
                 out.push_str(&text);
@@ -243,6 +284,15 @@ enum Step<'v> {
     Index(usize),
 }
 
+impl Display for Step<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(key) => write!(f, ".{key}"),
+            Self::Index(index) => write!(f, "[{index}]"),
+        }
+    }
+}
+
 fn fault(trail: &[Step<'_>], message: String) -> TemplateFault {
     TemplateFault { at: place(trail), message }
 }
@@ -251,10 +301,7 @@ fn place(trail: &[Step<'_>]) -> String {
     let mut out = String::new();
     for step in trail {
         // Writing to a String cannot fail.
-        let _ = match step {
-            Step::Key(key) => write!(out, ".{key}"),
-            Step::Index(index) => write!(out, "[{index}]"),
-        };
+        let _ = write!(out, "{step}");
     }
     out
 }

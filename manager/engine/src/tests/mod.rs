@@ -18,6 +18,7 @@ mod pausing;
 mod random;
 mod retries;
 mod server_work;
+mod strict;
 mod switches;
 mod tables;
 mod timeouts;

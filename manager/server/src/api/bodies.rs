@@ -59,6 +59,8 @@ pub(super) struct WorkflowDefinition {
     timeout_seconds: Option<i64>,
     timeout_policy: Option<WorkflowTimeoutPolicy>,
     enforce_schema: Option<bool>,
+    /// Whether an expression that finds nothing is a fault; else it comes to null.
+    strict_expressions: Option<bool>,
 }
 
 #[derive(ToSchema)]

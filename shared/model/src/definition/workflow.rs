@@ -89,6 +89,9 @@ pub struct WorkflowDef {
     /// Whether the schemas are enforced.
     #[serde(default = "yes", deserialize_with = "null_as_yes")]
     pub enforce_schema: bool,
+    /// Ours: whether an expression of a step or of the output that finds nothing is a fault; else it comes to null.
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "is_default")]
+    pub strict_expressions: bool,
     /// Kept for SDKs; without effect, as in Conductor.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "is_default")]
     pub cache_config: Value,
