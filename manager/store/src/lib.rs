@@ -6,6 +6,7 @@
 //! **Invariant:** every query is by tenant, save those that rebuild the manager's memory at start.
 
 mod api;
+mod batch;
 mod document;
 mod memory;
 mod revision;
@@ -13,6 +14,7 @@ pub mod search;
 mod sqlite;
 
 pub use api::*;
+pub use batch::*;
 pub use document::{Document, DocumentKind, Putting};
 pub use memory::MemoryStore;
 pub use revision::{DefinitionKind, REVISIONS_KEPT, Revision, unstamped};

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use super::counters::Counter;
 use super::search::text::TextChanges;
-use super::{agents, feed, limited_starts, outbox, schedules, tasks, workflows};
+use super::{agents, feed, limited_starts, outbox, schedules, snapshots, tasks, workflows};
 use crate::{Batch, DecisionWrite, StoreError, WorkflowWrite};
 
 /// Writes the batch, but for the words of its workflows, which are noted. On an error the caller undoes what was written.
@@ -51,7 +51,7 @@ pub(super) fn write(connection: &Connection, words: &mut TextChanges, batch: Bat
 fn write_decision(connection: &Connection, words: &mut TextChanges, decision: DecisionWrite) -> Result<(), StoreError> {
     if let Some(WorkflowWrite { snapshot, stored_revision, record, input_replaced }) = decision.workflow {
         if let Some(snapshot) = &snapshot {
-            workflows::put_snapshot(connection, snapshot)?;
+            snapshots::put(connection, snapshot)?;
         }
         match stored_revision {
             None => workflows::insert(connection, words, record)?,

@@ -23,6 +23,7 @@ mod revisions;
 mod rows;
 mod schedules;
 mod search;
+mod snapshots;
 mod store;
 mod tasks;
 mod tokens;

@@ -17,7 +17,7 @@ use super::readers::Readers;
 use super::writer::{Job, Writer};
 use super::{
     agents, batch, definitions, documents, feed, limited_starts, logs, node_instances, open, outbox, plugins, revisions,
-    schedules, search, tasks, tokens, workflows,
+    schedules, search, snapshots, tasks, tokens, workflows,
 };
 use crate::search::{Expr, Found, Search, TaskField, WorkflowField};
 use crate::{
@@ -77,7 +77,7 @@ impl Store for SqliteStore {
     fn load_run(&self, id: WorkflowId) -> Result<Option<StoredRun>, StoreError> {
         self.read_snapshot(|connection| {
             let Some(workflow) = workflows::any(connection, id)? else { return Ok(None) };
-            let snapshot = workflows::snapshot(connection, &workflow.snapshot)?.ok_or_else(|| StoreError::Corrupt {
+            let snapshot = snapshots::get(connection, &workflow.snapshot)?.ok_or_else(|| StoreError::Corrupt {
                 what: format!("snapshot {} of workflow {id}", workflow.snapshot),
                 message: "it is missing".to_owned(),
             })?;
@@ -160,7 +160,7 @@ impl Store for SqliteStore {
     }
 
     fn snapshot(&self, digest: &str) -> Result<Option<Arc<Snapshot>>, StoreError> {
-        self.readers.read(|connection| workflows::snapshot(connection, digest))
+        self.readers.read(|connection| snapshots::get(connection, digest))
     }
 
     fn schedule_runs(&self, tenant: &TenantName, schedule: Option<&str>, limit: usize) -> Result<Vec<ScheduleRun>, StoreError> {

@@ -1,8 +1,8 @@
-//! Rows of workflows and the snapshots they run by.
+//! Rows of workflows.
 
 use std::sync::Arc;
 
-use conductor_model::{Snapshot, TenantName, Timestamp, WorkflowId, WorkflowRecord, WorkflowStatus};
+use conductor_model::{TenantName, Timestamp, WorkflowId, WorkflowRecord, WorkflowStatus};
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use serde_json::Value;
@@ -14,31 +14,6 @@ use super::search::text::TextChanges;
 use crate::{OpenWorkflow, Page, StoreError, WorkflowFilter};
 
 const COLUMNS: &str = "id, body, input, output, variables";
-
-/// Stores a snapshot unless it is there.
-pub(super) fn put_snapshot(connection: &Connection, snapshot: &Snapshot) -> Result<(), StoreError> {
-    const OPERATION: &str = "store a snapshot";
-    let mut known = connection.prepare_cached("SELECT 1 FROM snapshot WHERE digest = ?1").during(OPERATION)?;
-    if known.exists([&snapshot.digest]).during(OPERATION)? {
-        return Ok(());
-    }
-    let body = to_json(OPERATION, snapshot)?;
-    let mut statement = connection.prepare_cached("INSERT INTO snapshot (digest, body) VALUES (?1, ?2)").during(OPERATION)?;
-    statement.execute(params![snapshot.digest, body]).during(OPERATION)?;
-    Ok(())
-}
-
-/// The snapshot with a digest.
-pub(super) fn snapshot(connection: &Connection, digest: &str) -> Result<Option<Arc<Snapshot>>, StoreError> {
-    const OPERATION: &str = "load a snapshot";
-    let body: Option<String> = connection
-        .prepare_cached("SELECT body FROM snapshot WHERE digest = ?1")
-        .during(OPERATION)?
-        .query_row([digest], |row| row.get(0))
-        .optional()
-        .during(OPERATION)?;
-    body.map(|body| from_json("snapshot", &body).map(Arc::new)).transpose()
-}
 
 /// Stores a new workflow.
 pub(super) fn insert(connection: &Connection, words: &mut TextChanges, mut record: WorkflowRecord) -> Result<(), StoreError> {

@@ -175,10 +175,7 @@ fn commit_group(connection: &Connection, jobs: Vec<Job>) -> Answers {
     answers
 }
 
-fn in_savepoint(
-    connection: &Connection,
-    work: impl FnOnce(&Connection) -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
+fn in_savepoint(connection: &Connection, work: impl FnOnce(&Connection) -> Result<(), StoreError>) -> Result<(), StoreError> {
     if connection.is_autocommit() {
         // A full disk or the like has made SQLite undo the whole group; nothing may be written on its own now.
         let message = "the transaction was undone because of an earlier error".to_owned();

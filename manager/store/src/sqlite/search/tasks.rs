@@ -68,7 +68,8 @@ fn matching(select: &str, tenant: &TenantName, expr: &Expr<TaskField>) -> Statem
     let parts = if let Expr::And(all) = expr { all } else { std::slice::from_ref(expr) };
     let conditions = || parts.iter().filter_map(|part| if let Expr::Field(condition) = part { Some(condition) } else { None });
     let open = conditions().any(asks_for_open) && !conditions().any(names_rows);
-    let mut statement = Statement::new(format!("{select} FROM {} WHERE task.tenant = ", if open { OPEN_TASKS } else { "task" }));
+    let mut statement =
+        Statement::new(format!("{select} FROM {} WHERE task.tenant = ", if open { OPEN_TASKS } else { "task" }));
     statement.value(text(tenant.as_str()));
     if open {
         statement.push(" AND ").push(IN_OPEN_WORKFLOWS);
