@@ -240,7 +240,7 @@ pub trait Store: Send + Sync + Debug {
     ) -> Result<Vec<WorkflowRecord>, StoreError>;
     /// How many workflows a filter matches, counted up to `at_most`.
     fn count_workflows(&self, tenant: &TenantName, filter: &WorkflowFilter, at_most: u64) -> Result<u64, StoreError>;
-    /// Tasks, newest first.
+    /// Tasks, newest first. Those that are not over are looked for in workflows that are not over: no other has any.
     fn tasks(&self, tenant: &TenantName, filter: &TaskFilter, page: Page<TaskId>) -> Result<Vec<TaskRecord>, StoreError>;
     /// Workflows of all tenants that ended with a status before a moment, in any order, at most `limit`. One that another
     /// started as its own is not among them while that other is there: who looks at it looks at both.
@@ -256,7 +256,7 @@ pub trait Store: Send + Sync + Debug {
         tenant: &TenantName,
         search: &Search<WorkflowField>,
     ) -> Result<Found<WorkflowRecord>, StoreError>;
-    /// Searches tasks.
+    /// Searches tasks. As [`Store::tasks`], it may look for those that are not over in workflows that are not over alone.
     fn search_tasks(&self, tenant: &TenantName, search: &Search<TaskField>) -> Result<Found<TaskRecord>, StoreError>;
     /// The workflows of the newest tasks that match, each once; at most `tasks_at_most` tasks are looked at.
     fn workflows_of_tasks(

@@ -76,6 +76,7 @@ cases! {
     search::every_kind_of_condition_finds_its_workflows,
     search::conditions_that_exclude_each_other_find_nothing,
     search::words_follow_what_a_workflow_becomes,
+    search::of_a_batch_that_fails_no_words_stay,
     search::pages_follow_each_other_in_the_order_that_is_asked_for,
     search::tasks_are_found_by_their_fields_and_those_of_their_workflow,
     search::a_tenant_finds_its_own_alone,

@@ -131,6 +131,28 @@ pub fn words_follow_what_a_workflow_becomes(store: &dyn Store) {
     assert_eq!((count("marmalade"), count("deploy AND status=RUNNING")), (0, 1));
 }
 
+pub fn of_a_batch_that_fails_no_words_stay(store: &dyn Store) {
+    let (answers, results) = std::sync::mpsc::channel();
+    // Many at once, so that those that fail share a transaction with others.
+    for round in 0..60_i64 {
+        let fails = round % 3 == 1;
+        let mut fresh = workflow(if fails { "marmalade" } else { "honey" });
+        // None takes the place of one that failed.
+        fresh.created_at = Timestamp(10_000 + round);
+        let mut decisions = vec![start(&fresh, &[])];
+        if fails {
+            decisions.push(step(&mut workflow("unknown"), vec![]));
+        }
+        let answers = answers.clone();
+        store.submit(batch(decisions), Box::new(move |result| answers.send((fails, result)).unwrap()));
+    }
+    drop(answers);
+    for (fails, result) in results {
+        assert_eq!(result.is_err(), fails, "{result:?}");
+    }
+    assert_eq!((workflows(store, "honey").total, workflows(store, "marmalade").total), (40, 0));
+}
+
 pub fn pages_follow_each_other_in_the_order_that_is_asked_for(store: &dyn Store) {
     let mut all: Vec<_> = (0..9).map(|index| (index, workflow(["a", "b", "c"][index % 3]))).collect();
     for (index, workflow) in &mut all {
@@ -305,6 +327,9 @@ fn rows(sketches: &[Sketch]) -> Vec<(WorkflowRecord, Vec<conductor_model::TaskRe
             let tasks = (1..=u32::try_from(*name).unwrap() + 1).map(|seq| {
                 let mut task = task(&record, seq);
                 task.status = TaskStatus::ALL[(*status + usize::try_from(seq).unwrap() * 2) % TaskStatus::ALL.len()];
+                if record.status.is_terminal() && !task.status.is_terminal() {
+                    task.status = TaskStatus::Canceled;
+                }
                 task.task_type = serde_json::from_value(json!(TYPES[*text])).unwrap();
                 task.reason = (*text == 1).then(|| "the disk is full".to_owned());
                 task.worker_id = (*text == 2).then(|| "w".to_owned());
