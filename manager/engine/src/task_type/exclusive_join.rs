@@ -7,7 +7,7 @@ use std::sync::Arc;
 use conductor_model::{Outcome, TaskStatus, WorkflowTask};
 use serde_json::Value;
 
-use super::{Behaviour, Role};
+use super::{Behaviour, Role, join};
 use crate::ending::Ending;
 use crate::flow;
 use crate::plan::{Compiler, Kind, NodeId};
@@ -16,11 +16,7 @@ use crate::turn::Turn;
 
 pub(super) const BEHAVIOUR: Behaviour = Behaviour {
     compile,
-    begin: |turn, ix| {
-        turn.start(ix);
-        flow::count(turn, ix);
-        look(turn, ix);
-    },
+    begin: join::begin,
     reopens: |_| true,
     look,
     forkable: false,

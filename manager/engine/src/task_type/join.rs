@@ -26,11 +26,7 @@ use crate::work::{PerformFailure, ServerWork, WorkKind};
 pub(super) const BEHAVIOUR: Behaviour = Behaviour {
     compile,
     prepare,
-    begin: |turn, ix| {
-        turn.start(ix);
-        flow::count(turn, ix);
-        look(turn, ix);
-    },
+    begin,
     reopens: |_| true,
     look,
     work,
@@ -87,6 +83,13 @@ fn prepare(turn: &Turn<'_, '_>, site: Site, record: &mut TaskRecord) -> Result<(
         input.insert("joinOn".to_owned(), Value::Array(names));
     }
     Ok(())
+}
+
+/// A join begins by counting what is missing, and may be done at once.
+pub(super) fn begin(turn: &mut Turn<'_, '_>, ix: Ix) {
+    turn.start(ix);
+    flow::count(turn, ix);
+    (super::of(turn.run.record(ix).task_type).look)(turn, ix);
 }
 
 fn look(turn: &mut Turn<'_, '_>, ix: Ix) {

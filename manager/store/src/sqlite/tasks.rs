@@ -183,7 +183,7 @@ pub(super) fn list(
         add("id <", Sql::Blob(before.as_bytes().to_vec()));
     }
     if !filter.statuses.is_empty() {
-        if open {
+        if open && filter.workflow.is_none() {
             condition.push_str(&format!(" AND {IN_OPEN_WORKFLOWS}"));
         }
         let mut places = Vec::new();
